@@ -1,0 +1,112 @@
+/** Builds `dist/`: the bundles and the launcher. Run by `npm ci` (prepare) and `npm run build`. */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+const top = join(import.meta.dirname, '../..')
+const dist = join(top, 'dist')
+const launcherSources = join(top, 'engine/runtime/launcher')
+
+/** The programs that run on their own; every other file is part of one of them. */
+const entries = {
+  berth: 'cli/berth.ts',
+  main: 'cli/main.ts',
+  daemon: 'engine/daemon/main.ts',
+  'store-worker': 'engine/store/worker.ts',
+}
+
+/** SHA-256 over names and contents of the launcher's sources: the prebuilt binaries carry it in their name. */
+export function launcherDigest(): string {
+  const hash = createHash('sha256')
+  for (const name of cFiles())
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(launcherSources, name)))
+      .update('\0')
+  return hash.digest('hex')
+}
+
+function cFiles(): string[] {
+  return readdirSync(launcherSources)
+    .filter((name) => /\.[ch]$/.test(name))
+    .sort()
+}
+
+function buildLauncher(): void {
+  const target = join(dist, 'launcher')
+  const temporary = `${target}.${process.pid}`
+  const sources = cFiles().filter((name) => name.endsWith('.c'))
+  const compiler = process.env.CC ?? 'cc'
+  try {
+    execFileSync(
+      compiler,
+      [
+        '-std=c11',
+        '-O2',
+        '-static',
+        '-s',
+        '-Wall',
+        '-Wextra',
+        '-Werror',
+        '-o',
+        temporary,
+        ...sources.map((name) => join(launcherSources, name)),
+      ],
+      { stdio: ['ignore', 'inherit', 'inherit'] },
+    )
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    const prebuilt = join(launcherSources, 'prebuilt', `launcher-${process.arch}`)
+    if (!existsSync(prebuilt))
+      throw new Error(`No C compiler "${compiler}" and no prebuilt launcher for ${process.arch}`)
+    const built = readFileSync(join(launcherSources, 'prebuilt', 'sources.sha256'), 'utf8').trim()
+    if (built !== launcherDigest())
+      throw new Error('The prebuilt launcher is older than its sources: npm run build:prebuilt')
+    copyFileSync(prebuilt, temporary)
+    chmodSync(temporary, 0o755)
+  }
+  renameSync(temporary, target)
+}
+
+async function bundle(): Promise<void> {
+  const manifest = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'))
+  await build({
+    absWorkingDir: top,
+    entryPoints: entries,
+    outdir: dist,
+    outExtension: { '.js': '.cjs' },
+    bundle: true,
+    splitting: false,
+    minify: true,
+    keepNames: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'cjs',
+    legalComments: 'linked',
+    define: {
+      BERTH_DIST: '__dirname',
+      BERTH_VERSION: JSON.stringify(manifest.version),
+      'import.meta.url': '__filename',
+      'import.meta.dirname': '__dirname',
+    },
+    logLevel: 'warning',
+  })
+}
+
+if (process.argv[1] === import.meta.filename) {
+  mkdirSync(dist, { recursive: true })
+  buildLauncher()
+  await bundle()
+}
