@@ -1,4 +1,14 @@
-import { run } from './main.ts'
+import { createRequire, enableCompileCache } from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { run } from './main.ts'
+
+/** Set by the bundler: the folder of the bundles. This file only runs from there. */
+declare const BERTH_DIST: string
+
+// Not Node's default folder in /tmp: its name can be guessed, and root would run what lies there.
+enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'berth/v8'))
+const main: { run: typeof run } = createRequire(join(BERTH_DIST, 'berth.cjs'))('./main.cjs')
 
 // A closed pipe (`berth ps | head -1`) is no error: the reader has what it wanted.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -6,8 +16,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, env: process.env }).then(
-  (code) => {
+main
+  .run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, env: process.env })
+  .then((code) => {
     process.exitCode = code
-  },
-)
+  })

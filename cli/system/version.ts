@@ -4,8 +4,12 @@ import { Command } from 'commander'
 import { packageRoot } from '../../engine/base/host/entry.ts'
 import type { Output } from '../output.ts'
 
-/** The version in package.json of the checkout or the installed package. */
+/** Set by the bundler. */
+declare const BERTH_VERSION: string | undefined
+
+/** berth's version: the bundle knows it, the sources read it from package.json. */
 export function berthVersion(): string {
+  if (typeof BERTH_VERSION === 'string') return BERTH_VERSION
   return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version
 }
 
