@@ -27,7 +27,7 @@ pivot_root . old
 cd /root/berth
 umount -l /old
 npm ci
-\${1:+exec "$@"}
+if [ $# -gt 0 ]; then exec "$@"; fi
 npm run demo
 npm test
 `
