@@ -1,0 +1,24 @@
+import type { Loaded, Mutation } from './journal.ts'
+
+/** What the store's worker is started with. */
+export interface WorkerSettings {
+  readonly mainFile: string
+  readonly eventsFile: string
+}
+
+/** To the worker. Batches are committed in the order of their arrival. */
+export type Request =
+  | {
+      readonly type: 'batch'
+      readonly mutations: readonly Mutation[]
+      readonly version: number
+      readonly reserved: number
+    }
+  | { readonly type: 'close' }
+
+/** From the worker: one answer a request, in order, after the first, which is `loaded` (or `failed`). */
+export type Response =
+  | { readonly type: 'loaded'; readonly loaded: Loaded }
+  | { readonly type: 'committed' }
+  | { readonly type: 'failed'; readonly message: string; readonly full: boolean }
+  | { readonly type: 'closed' }
