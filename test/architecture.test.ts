@@ -55,7 +55,17 @@ const effects =
   /^(node:(fs|net|http|https|child_process|worker_threads|dgram|dns|os|process|tls|readline|timers)(\/.*)?|undici)$/
 
 /** Runtime dependencies; ARCHITECTURE.md gives a sentence of reason for each. */
-const dependencies = ['ajv', 'ajv-draft-04', 'ajv-formats', 'commander', 'dns-packet', 'handlebars', 'tar-stream', 'undici', 'yaml']
+const dependencies = [
+  'ajv',
+  'ajv-draft-04',
+  'ajv-formats',
+  'commander',
+  'dns-packet',
+  'handlebars',
+  'tar-stream',
+  'undici',
+  'yaml',
+]
 
 const top = join(import.meta.dirname, '..')
 const sources = ['cli', 'engine'].flatMap((folder) =>
