@@ -61,6 +61,7 @@ const dependencies = [
   'ajv-formats',
   'commander',
   'dns-packet',
+  'fast-json-patch',
   'handlebars',
   'tar-stream',
   'undici',
