@@ -1,5 +1,5 @@
-import document from '../../schemas/kubernetes.json' with { type: 'json' }
 import { BerthError } from '../base/error.ts'
+import { definitions } from './definitions.generated.ts'
 import { groupOf, type KubeObject, versionOf } from './meta.ts'
 import { canonicalQuantity, parseQuantity } from './quantity.ts'
 
@@ -29,9 +29,6 @@ interface GroupVersionKind {
   readonly version: string
   readonly kind: string
 }
-
-/** Every definition by its short name (`PodSpec`), as the OpenAPI document serves them. */
-export const definitions = document.$defs as unknown as Readonly<Record<string, FieldSchema>>
 
 const byKind = new Map(
   Object.entries(definitions).flatMap(([name, schema]) =>

@@ -1,0 +1,116 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type KindName, type KindTypes, kindOf } from './kinds.ts'
+import type { KubeObject } from './meta.ts'
+import type { Job, Secret } from './types.generated.ts'
+
+/** Kinds whose `metadata.generation` counts the changes of their spec. */
+const counted: readonly KindName[] = ['Pod', 'Deployment', 'ReplicaSet', 'StatefulSet', 'Job']
+
+type Preparations = { readonly [K in KindName]?: (object: KindTypes[K]) => KindTypes[K] }
+
+/**
+ * A new object as it goes into the store: the status is the controllers' (dropped where it is a subresource), the
+ * generation is 1, and what a kind derives is filled in. Needs `metadata.uid`; comes after the defaults.
+ */
+export function prepareCreate<T extends KubeObject>(object: T): T {
+  const { status, ...rest } = object
+  const kind = kindOf(object.apiVersion, object.kind)
+  const kept = kind?.subresources.includes('status') ? freshStatus(object) : status
+  const { resourceVersion: _, ...metadata } = object.metadata
+  const prepared = {
+    ...rest,
+    metadata: isCounted(object) ? { ...metadata, generation: 1 } : metadata,
+    ...(kept === undefined ? {} : { status: kept }),
+  } as unknown as T
+  const rule = preparations[object.kind as KindName] as ((object: T) => T) | undefined
+  return rule ? rule(prepared) : prepared
+}
+
+/**
+ * An update as it goes into the store. Of the main resource, the status stays as it was; of the status subresource,
+ * all but status (and managed fields) stays. The generation grows when the spec changed.
+ */
+export function prepareUpdate<T extends KubeObject>(
+  next: T,
+  previous: T,
+  subresource?: 'status' | 'scale',
+): T {
+  const hasStatus = kindOf(next.apiVersion, next.kind)?.subresources.includes('status')
+  if (subresource === 'status') {
+    const { managedFields, resourceVersion } = next.metadata
+    const fields = {
+      ...(managedFields ? { managedFields } : {}),
+      ...(resourceVersion ? { resourceVersion } : {}),
+    }
+    return { ...previous, metadata: { ...previous.metadata, ...fields }, status: next.status }
+  }
+  const { status: _, ...rest } = next
+  const main = hasStatus
+    ? { ...rest, ...(previous.status === undefined ? {} : { status: previous.status }) }
+    : next
+  const generation = previous.metadata.generation ?? 1
+  const changed = !isDeepStrictEqual(next.spec, previous.spec) || isDeletionNew(next, previous)
+  const metadata = isCounted(next)
+    ? { ...next.metadata, generation: changed ? generation + 1 : generation }
+    : next.metadata
+  return plainSecret({ ...main, metadata } as unknown as T)
+}
+
+const preparations: Preparations = {
+  Namespace: (namespace) => ({ ...namespace, spec: { finalizers: ['kubernetes'] } }),
+  Job: withSelector,
+  Secret: plainSecret,
+}
+
+function isCounted(object: KubeObject): boolean {
+  return counted.includes(object.kind as KindName)
+}
+
+function isDeletionNew(next: KubeObject, previous: KubeObject): boolean {
+  return next.metadata.deletionTimestamp !== undefined && previous.metadata.deletionTimestamp === undefined
+}
+
+function freshStatus(object: KubeObject): unknown {
+  const phases: Readonly<Record<string, string>> = {
+    Namespace: 'Active',
+    Pod: 'Pending',
+    PersistentVolumeClaim: 'Pending',
+    PersistentVolume: 'Pending',
+  }
+  const phase = phases[object.kind]
+  if (object.kind === 'Node') return object.status
+  return phase === undefined ? undefined : { phase }
+}
+
+/** `stringData` is for writing only: it goes into `data`. */
+function plainSecret<T extends KubeObject>(object: T): T {
+  const { stringData, ...secret } = object as unknown as Secret
+  if (object.kind !== 'Secret' || !stringData) return object
+  const encoded = Object.entries(stringData).map(([key, value]) => [
+    key,
+    Buffer.from(value).toString('base64'),
+  ])
+  return { ...secret, data: { ...secret.data, ...Object.fromEntries(encoded) } } as unknown as T
+}
+
+/** A job that names no selector of its own selects its pods by its uid. */
+function withSelector(job: Job): Job {
+  if (job.spec.manualSelector) return job
+  const uid = job.metadata.uid ?? ''
+  const name = job.metadata.name ?? ''
+  const labels = {
+    ...job.spec.template.metadata?.labels,
+    'controller-uid': uid,
+    'job-name': name,
+    'batch.kubernetes.io/controller-uid': uid,
+    'batch.kubernetes.io/job-name': name,
+  }
+  return {
+    ...job,
+    spec: {
+      ...job.spec,
+      selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } },
+      template: { ...job.spec.template, metadata: { ...job.spec.template.metadata, labels } },
+    },
+  }
+}
