@@ -17,7 +17,15 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 main
-  .run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, env: process.env })
+  .run(process.argv.slice(2), {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    // Opened on first use only.
+    get stdin() {
+      return process.stdin
+    },
+  })
   .then((code) => {
     process.exitCode = code
   })

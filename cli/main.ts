@@ -13,9 +13,8 @@ const usageExit: Readonly<Record<Manners, number>> = { berth: codes.USAGE.exit, 
 /** Docker verbs that berth does not have yet: answered by name, so that nobody looks for a spelling mistake. */
 const notYet = new Set(
   (
-    'attach build builder buildx commit compose config container context cp diff events export image import info ' +
-    'load login logout manifest pause plugin port rename save scout secret service stack stats swarm top trust ' +
-    'unpause update'
+    'build builder buildx commit compose config context cp diff events export import info load login logout ' +
+    'manifest pause plugin port rename save scout secret service stack stats swarm top trust unpause update'
   ).split(' '),
 )
 
@@ -116,6 +115,8 @@ interface Failure {
 
 function failed(error: unknown, { argv, entry, command, output }: Failure): number {
   if (error instanceof CommanderError) {
+    // A group without a subcommand prints its help; commander means it for stderr.
+    if (error.code === 'commander.help' && command) output.write(command.helpInformation())
     if (error.code === 'commander.helpDisplayed' || error.code === 'commander.help') return 0
     output.format = output.format === 'text' ? askedFormat(argv, entry) : output.format
     output.fail(usageError(error, command), usageExit[entry?.manners ?? 'berth'])

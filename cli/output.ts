@@ -3,10 +3,14 @@ import { BerthError, isBerthError, messageOf } from '../engine/base/error.ts'
 
 export type Format = 'text' | 'table' | 'json' | 'yaml'
 
+/** A person's keyboard, or a pipe. */
+export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?(raw: boolean): unknown }
+
 /** The streams and environment that a command is given: the process's own, or a test's. */
 export interface OutputStreams {
   readonly stdout: NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
   readonly stderr: NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
+  readonly stdin?: Input
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
