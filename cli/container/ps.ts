@@ -95,41 +95,41 @@ function mountName(mount: MountSummary, full: boolean): string {
   return full ? name : ellipsis(name, 15)
 }
 
-/** `0.0.0.0:8080->80/tcp, 443/tcp`; neighbours that were published as a range are one entry. */
+/**
+ * `0.0.0.0:8000-8002->8000-8002/tcp, 0.0.0.0:8080->80/tcp, 443/tcp`: ports under their own number come first and
+ * neighbours are one entry, as docker prints them.
+ */
 export function portsText(ports: readonly PortSummary[]): string {
-  interface Group {
-    readonly ip: string
-    readonly type: string
-    readonly inside: number
-    readonly outside: number
-    readonly count: number
+  const ranges: string[] = []
+  const mapped: string[] = []
+  const open = new Map<string, { first: number; last: number; text: (range: string) => string }>()
+  const range = ({ first, last }: { first: number; last: number }) =>
+    first === last ? `${first}` : `${first}-${last}`
+  for (const { IP = '', PrivatePort, PublicPort = 0, Type } of [...ports].sort(byPort)) {
+    const address = IP.includes(':') ? `[${IP}]` : IP
+    if (IP !== '' && PublicPort !== PrivatePort) {
+      mapped.push(`${address}:${PublicPort}->${PrivatePort}/${Type}`)
+      continue
+    }
+    const key = `${IP}/${Type}`
+    const group = open.get(key)
+    if (group && PrivatePort === group.last + 1) {
+      group.last = PrivatePort
+      continue
+    }
+    if (group) ranges.push(group.text(range(group)))
+    const text = (r: string) => (IP === '' ? `${r}/${Type}` : `${address}:${r}->${r}/${Type}`)
+    open.set(key, { first: PrivatePort, last: PrivatePort, text })
   }
-  const sorted = [...ports].sort(
-    (a, b) =>
-      a.PrivatePort - b.PrivatePort || (a.IP ?? '').localeCompare(b.IP ?? '') || a.Type.localeCompare(b.Type),
+  return [...ranges, ...[...open.values()].map((group) => group.text(range(group))), ...mapped].join(', ')
+}
+
+function byPort(a: PortSummary, b: PortSummary): number {
+  const order = (x: string, y: string) => (x < y ? -1 : x > y ? 1 : 0)
+  return (
+    a.PrivatePort - b.PrivatePort ||
+    order(a.IP ?? '', b.IP ?? '') ||
+    (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
+    order(a.Type, b.Type)
   )
-  const groups: Group[] = []
-  for (const port of sorted) {
-    const [ip, type, outside] = [port.IP ?? '', port.Type, port.PublicPort ?? 0]
-    // Docker joins neighbours only when they are not published, or published under the same number.
-    const at = groups.findIndex(
-      (g) =>
-        g.ip === ip &&
-        g.type === type &&
-        port.PrivatePort === g.inside + g.count &&
-        (outside === 0 ? g.outside === 0 : outside === port.PrivatePort && g.outside === g.inside),
-    )
-    const group = groups[at]
-    if (group) groups[at] = { ...group, count: group.count + 1 }
-    else groups.push({ ip, type, inside: port.PrivatePort, outside, count: 1 })
-  }
-  return groups
-    .map(({ ip, type, inside, outside, count }) => {
-      const range = (first: number) => (count === 1 ? String(first) : `${first}-${first + count - 1}`)
-      const host = ip.includes(':') ? `[${ip}]` : ip
-      return outside === 0
-        ? `${range(inside)}/${type}`
-        : `${host}:${range(outside)}->${range(inside)}/${type}`
-    })
-    .join(', ')
 }
