@@ -51,7 +51,7 @@ describe.each(cases)('objects $name', ({ open }) => {
     const made = await at.objects.create({
       apiVersion: 'apps/v1',
       kind: 'Deployment',
-      metadata: { name: 'web', namespace: 'default', uid: 'mine', resourceVersion: '77' },
+      metadata: { name: 'web', namespace: 'default', uid: 'mine', resourceVersion: '77', generation: 4 },
       spec: { replicas: 1 },
     })
     expect(made.metadata).toMatchObject({
@@ -69,7 +69,7 @@ describe.each(cases)('objects $name', ({ open }) => {
     const made = await at.objects.create({
       apiVersion: 'apps/v1',
       kind: 'Deployment',
-      metadata: { name: 'web', namespace: 'default' },
+      metadata: { name: 'web', namespace: 'default', generation: 1 },
       spec: { replicas: 1 },
     })
     const same = await at.objects.update(structuredClone(made))

@@ -30,6 +30,11 @@ export interface WriteOptions {
   readonly dryRun?: boolean
 }
 
+export interface CreateOptions extends WriteOptions {
+  /** For writers that derive something from the uid; drawn when absent. */
+  readonly uid?: string
+}
+
 export interface UpdateOptions extends WriteOptions {
   /** `main` keeps the status, `status` keeps all else (but managedFields), `all` (default) takes both. */
   readonly part?: 'all' | 'main' | 'status'
@@ -67,7 +72,7 @@ export interface ObjectStoreOptions {
  * must not tell what could still be lost awaits `settled` after reading.
  *
  * The store knows what all kinds share (metadata, finalizers, deletion, namespaces); defaults and validation are the
- * writer's.
+ * writer's. It counts generations of objects that are made with one.
  */
 export class ObjectStore {
   readonly #journal: Journal
@@ -134,8 +139,8 @@ export class ObjectStore {
   }
 
   /** Throws ALREADY_EXISTS; NOT_FOUND or FORBIDDEN when its namespace is missing or ends. */
-  async create(draft: DraftObject, options: WriteOptions = {}): Promise<StoredObject> {
-    const named = this.#named(draft)
+  async create(draft: DraftObject, options: CreateOptions = {}): Promise<StoredObject> {
+    const named = this.named(draft)
     const key = keyOf(named)
     this.#checkNamespace(key)
     if (this.#index.get(key)) {
@@ -152,10 +157,10 @@ export class ObjectStore {
       metadata: {
         ...metadata,
         name: key.name,
-        uid: newUid(),
+        uid: options.uid ?? newUid(),
         resourceVersion: '',
         creationTimestamp: timestamp(this.#clock.now()),
-        ...('spec' in named ? { generation: 1 } : {}),
+        ...(metadata.generation === undefined ? {} : { generation: 1 }),
       },
     }
     if (options.dryRun) {
@@ -266,7 +271,8 @@ export class ObjectStore {
     return { object: await this.#put('MODIFIED', next, current), removed: false }
   }
 
-  #named(draft: DraftObject): DraftObject {
+  /** The draft with a name that is free now: its own, or one that begins with `generateName`. */
+  named(draft: DraftObject): DraftObject {
     if (draft.metadata.name) return draft
     const base = draft.metadata.generateName?.slice(0, maxGeneratedBase)
     if (!base) {

@@ -74,7 +74,7 @@ describe('server-side apply', () => {
     const first = applied(undefined, deployment({ replicas: 2 }, { labels: { a: '1' } }), by('one'))
     const second = applied(first, deployment({ replicas: 2 }), by('two'))
     expect(second.metadata.managedFields).toHaveLength(2)
-    const dropped = applied(second, deployment({}), by('one'))
+    const dropped = applied(second, deployment(undefined), by('one'))
     expect(dropped.spec).toEqual({ replicas: 2 })
     expect(dropped.metadata.labels).toBeUndefined()
     expect(dropped.metadata.managedFields.map((m: { manager: string }) => m.manager)).toEqual(['two'])
