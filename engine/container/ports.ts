@@ -59,10 +59,10 @@ export interface NetworkSource {
   publish(sandboxId: string, ports: readonly PublishedPort[]): Promise<readonly PublishedPort[]>
   /** Idempotent. */
   unpublish(sandboxId: string): Promise<void>
+  /** Removes interfaces, leases and ports of sandboxes that are not named. */
+  reconcile(livingSandboxIds: ReadonlySet<string>): Promise<void>
   /** Name server and search list for `/etc/resolv.conf` of a sandbox on this network; undefined: the host's. */
-  resolver(
-    network: string,
-  ):
+  resolver(network: string):
     | {
         readonly servers: readonly string[]
         readonly search: readonly string[]
@@ -88,6 +88,17 @@ export interface NamespacePinner {
   ): Promise<void>
   /** umount and unlink; idempotent. */
   unpin(path: string): Promise<void>
+}
+
+/** Overlay mounts of the host, for reading an image's files as a whole. */
+export interface OverlayMounter {
+  mountOverlay(overlay: {
+    readonly folder: string
+    readonly lower: readonly string[]
+    readonly target: string
+  }): Promise<void>
+  /** Idempotent. */
+  unmount(path: string, options?: { readonly lazy?: boolean }): Promise<void>
 }
 
 export interface Exit {
