@@ -67,7 +67,10 @@ export type Step = Reason &
         readonly text: string /** ignore these errnos */
         readonly ignore?: readonly number[]
       }
-    /** Write the container's PID into `cgroup.procs` (or `tasks`) of the folder. */
+    /**
+     * Write a PID into `cgroup.procs` of the folder: the new process's as a `parent` step, the supervisor's own as a
+     * `host` step. A cgroup namespace in `cloneFlags` is made after the `parent` steps, so that this folder is its root.
+     */
     | { readonly do: 'cgroup-attach'; readonly path: string }
     /** cgroup v2 device policy: attach this eBPF program (instructions, 8 bytes each) to the folder. */
     | { readonly do: 'cgroup-devices'; readonly path: string; readonly program: Uint8Array }
@@ -132,7 +135,10 @@ export type Step = Reason &
         readonly text: string
         readonly mode: number
       }
-    /** Open the console in the new devpts, bind it on /dev/console, make it the controlling terminal. */
+    /**
+     * Open the console in the new devpts, bind it on /dev/console (not for an exec), make it the controlling terminal
+     * and standard input, output and error. After `setsid`.
+     */
     | { readonly do: 'console'; readonly rootfs: string }
     | { readonly do: 'pivot-root'; readonly rootfs: string }
     | { readonly do: 'remount-root'; readonly flags: number }
@@ -140,9 +146,12 @@ export type Step = Reason &
     | { readonly do: 'hostname'; readonly name: string }
     | { readonly do: 'domainname'; readonly name: string }
     | { readonly do: 'loopback-up' }
+    /** Dots or slashes between the words of the key, as sysctl(8) reads it. */
     | { readonly do: 'sysctl'; readonly key: string; readonly value: string }
     | { readonly do: 'setsid' }
+    /** -1 is unlimited. */
     | { readonly do: 'rlimit'; readonly resource: number; readonly soft: number; readonly hard: number }
+    /** Of the new process, as a `parent` step, or of oneself, as a `child` step. */
     | { readonly do: 'oom-score-adj'; readonly value: number }
     | { readonly do: 'umask'; readonly mask: number }
     /** Wait until the supervisor is told to start (create and start are two commands of the OCI runtime). */
@@ -166,7 +175,7 @@ export type Step = Reason &
     | { readonly do: 'no-new-privileges' }
     /** A classic BPF program (8 bytes an instruction) for seccomp(SECCOMP_SET_MODE_FILTER). */
     | { readonly do: 'seccomp'; readonly program: Uint8Array; readonly flags: number }
-    /** Search `argv[0]` in the PATH of `env` unless it holds a slash; ENOENT → exit 127, EACCES → 126. */
+    /** Search `argv[0]` in the PATH of `env` unless it holds a slash; ENOENT → exit 127, any other error → 126. */
     | { readonly do: 'exec'; readonly argv: readonly string[]; readonly env: readonly string[] }
   )
 
