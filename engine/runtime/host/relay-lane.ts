@@ -45,6 +45,10 @@ export class RelayLane implements AsyncDisposable {
     this.#options = options
   }
 
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
   /** Settles when the process runs, or could not be started. */
   async ready(): Promise<void> {
     const started = this.#start()
@@ -68,6 +72,7 @@ export class RelayLane implements AsyncDisposable {
     this.#closed = true
     const running = this.#process
     if (!running || running.exitCode !== null || running.signalCode !== null) return
+    refer(running, true)
     const ended = once(running, 'exit')
     running.stdin?.end()
     await ended

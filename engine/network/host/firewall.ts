@@ -1,0 +1,118 @@
+import { messageOf } from '../../base/error.ts'
+import type { Log } from '../../base/host/log.ts'
+import type { Relay } from '../../runtime/host/relay.ts'
+import { contains, type Subnet } from '../address.ts'
+import { type Elements, elementsOf, emptyElements, type Policy, type Target } from '../firewall/elements.ts'
+import { setNames } from '../firewall/sets.ts'
+import { decodeGeneration, netlinkNetfilter, nftablesGroup } from '../netlink/nftables.ts'
+import { splitMessages } from '../netlink/wire.ts'
+import type { ServiceAddress } from '../types.ts'
+import { ForeignChains } from './foreign.ts'
+import { Table } from './table.ts'
+
+const settleMs = 50
+
+/**
+ * berth's table and its rules in others' chains, kept as the policy says: changed when asked, and repaired when
+ * somebody else changed nf_tables. Until the first `setServices` after a start, services are what the kernel holds.
+ */
+export class Firewall {
+  readonly #options: { relay: Relay; name: string; services: Subnet; log: Log; policy: () => Policy }
+  readonly #table: Table
+  readonly #foreign: ForeignChains
+  #services: readonly Target[] | undefined
+  #found: Elements = emptyElements()
+  #repair: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(options: { relay: Relay; name: string; services: Subnet; log: Log; policy: () => Policy }) {
+    this.#options = options
+    const table = { family: 'ip' as const, table: options.name }
+    this.#table = new Table(options.relay, { table, services: options.services })
+    this.#foreign = new ForeignChains(options.relay, { mark: options.name, log: options.log })
+  }
+
+  async open(): Promise<void> {
+    this.#found = (await this.#table.observe()) ?? emptyElements()
+    await this.#options.relay.subscribe(netlinkNetfilter, nftablesGroup, (event) => this.#changed(event))
+    await this.apply()
+  }
+
+  /** Makes the kernel hold what the policy says now. */
+  async apply(): Promise<void> {
+    await Promise.all([this.#table.apply(() => this.#wanted()), this.#foreign.ensure(() => this.#bridges())])
+  }
+
+  async setServices(services: readonly ServiceAddress[]): Promise<void> {
+    this.#services = services.flatMap(targetsOf)
+    await this.#table.apply(() => this.#wanted())
+  }
+
+  async close(options: { remove?: boolean }): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#repair)
+    if (!options.remove) return
+    await this.#foreign.ensure(() => [])
+    await this.#table.remove()
+  }
+
+  #bridges(): readonly string[] {
+    return this.#closed ? [] : this.#options.policy().bridges.map(({ name }) => name)
+  }
+
+  #wanted(): Elements {
+    const policy = this.#options.policy()
+    const elements = elementsOf({ ...policy, targets: [...policy.targets, ...(this.#services ?? [])] })
+    return this.#services ? elements : keepServices(elements, this.#found, this.#options.services)
+  }
+
+  #changed(event: Uint8Array | undefined): void {
+    if (this.#closed) return
+    const generations = event ? splitMessages(event).map(decodeGeneration) : []
+    const others = generations.some((generation) => generation && !this.#options.relay.owns(generation.pid))
+    if (event && !others) return
+    this.#repair ??= setTimeout(() => {
+      this.#repair = undefined
+      this.#look().catch((error) =>
+        this.#options.log('warn', 'Cannot repair the firewall', { error: messageOf(error) }),
+      )
+    }, settleMs)
+  }
+
+  async #look(): Promise<void> {
+    if (!(await this.#table.isPresent())) {
+      this.#options.log('warn', 'The nftables table was removed by somebody else: made anew', {
+        table: this.#options.name,
+      })
+      this.#table.forget()
+    }
+    if (!this.#closed) await this.apply()
+  }
+}
+
+function targetsOf(service: ServiceAddress): Target[] {
+  const { address, port, protocol, hostPort, endpoints, sticky = false } = service
+  const shared = { protocol, endpoints, sticky }
+  return [
+    ...(address === undefined ? [] : [{ ...shared, address, port }]),
+    ...(hostPort === undefined ? [] : [{ ...shared, address: undefined, port: hostPort }]),
+  ]
+}
+
+/** What was found of services, besides what is wanted now: addresses of the services' subnet, ports of the host. */
+function keepServices(wanted: Elements, found: Elements, services: Subnet): Elements {
+  const kept = emptyElements()
+  for (const name of setNames) {
+    for (const [key, element] of wanted[name]) kept[name].set(key, element)
+  }
+  const heads = { services: 'endpoints', hostServices: 'hostEndpoints' } as const
+  for (const [head, picks] of Object.entries(heads) as ['services', 'endpoints'][]) {
+    for (const [key, element] of found[head]) {
+      const address = new DataView(element.key.buffer, element.key.byteOffset).getUint32(0)
+      if (wanted[head].has(key) || (head === 'services' && !contains(services, address))) continue
+      kept[head].set(key, element)
+      for (const [pick, endpoint] of found[picks]) if (pick.startsWith(key)) kept[picks].set(pick, endpoint)
+    }
+  }
+  return kept
+}

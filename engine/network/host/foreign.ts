@@ -1,0 +1,64 @@
+import { messageOf } from '../../base/error.ts'
+import type { Log } from '../../base/host/log.ts'
+import type { Relay } from '../../runtime/host/relay.ts'
+import { type ForeignChain, foreignForward, planAccepts } from '../firewall/foreign.ts'
+import {
+  decodeChain,
+  decodeRule,
+  dumpChains,
+  dumpRules,
+  netlinkNetfilter,
+  transaction,
+} from '../netlink/nftables.ts'
+
+/** Keeps berth's accept rules in chains of others that drop forwarded traffic. One pass at a time. */
+export class ForeignChains {
+  readonly #relay: Relay
+  readonly #mark: string
+  readonly #log: Log
+  #turn: Promise<void> = Promise.resolve()
+
+  constructor(relay: Relay, options: { mark: string; log: Log }) {
+    this.#relay = relay
+    this.#mark = options.mark
+    this.#log = options.log
+  }
+
+  /** Looks, and adds or removes what is needed for these bridges; for none, removes all. Idempotent. */
+  ensure(bridges: () => readonly string[]): Promise<void> {
+    const next = this.#turn.catch(() => {}).then(() => this.#ensure(bridges()))
+    this.#turn = next
+    return next
+  }
+
+  async #ensure(bridges: readonly string[]): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const changes = planAccepts(await this.#observe(), { bridges, mark: this.#mark })
+      if (changes.length === 0) return
+      try {
+        await this.#ask(transaction(changes), 'accept traffic of berth in a chain that drops')
+        this.#log('info', 'Changed accept rules in foreign chains', { changes: changes.length })
+        return
+      } catch (error) {
+        /* The other side is at work too (docker starts): look again. */
+        if (attempt === 5) throw error
+        this.#log('debug', 'A foreign chain changed meanwhile', { error: messageOf(error) })
+      }
+    }
+  }
+
+  async #observe(): Promise<ForeignChain[]> {
+    const chains = (await this.#ask(dumpChains(), 'list chains')).map(decodeChain)
+    const foreign = foreignForward(chains.filter((chain) => chain !== undefined))
+    return Promise.all(
+      foreign.map(async (chain) => {
+        const rules = await this.#ask(dumpRules(chain, chain.chain), `list rules of ${chain.table}`)
+        return { ...chain, rules: rules.map(decodeRule).filter((rule) => rule !== undefined) }
+      }),
+    )
+  }
+
+  #ask(message: Uint8Array, action: string): Promise<Uint8Array[]> {
+    return this.#relay.netlink(netlinkNetfilter, message, { action })
+  }
+}
