@@ -203,7 +203,7 @@ export class ObjectStore {
           },
         )
       }
-      if (!deletionGracePeriodSeconds && !finalizers?.length) {
+      if (!deletionGracePeriodSeconds && !isHeld(next)) {
         return options.dryRun ? next : this.#remove(key, next, current)
       }
     }
@@ -249,7 +249,7 @@ export class ObjectStore {
     const running = current.metadata.deletionTimestamp
       ? current.metadata.deletionGracePeriodSeconds
       : undefined
-    if (finalizers.length === 0 && grace === 0) {
+    if (grace === 0 && !isHeld({ ...current, metadata: { ...current.metadata, finalizers } })) {
       if (options.dryRun) return { object: current, removed: true }
       return { object: await this.#remove(key, current, current), removed: true }
     }
@@ -266,7 +266,13 @@ export class ObjectStore {
         ...(current.metadata.generation ? { generation: current.metadata.generation + 1 } : {}),
       })
     }
-    const next = { ...current, metadata: marked }
+    const next = {
+      ...current,
+      metadata: marked,
+      ...(current.kind === 'Namespace'
+        ? { status: { ...(current.status as object), phase: 'Terminating' } }
+        : {}),
+    }
     if (options.dryRun || jsonEqual(next, current)) return { object: next, removed: false }
     return { object: await this.#put('MODIFIED', next, current), removed: false }
   }
@@ -385,6 +391,13 @@ function merged(current: StoredObject, draft: DraftObject, part: 'all' | 'main' 
     metadata.generation = own.generation + 1
   }
   return { ...body, metadata, ...(kept === undefined ? {} : { status: kept }) } as unknown as StoredObject
+}
+
+/** Whether something has yet to be done before the object may go. A namespace has finalizers in its spec too. */
+function isHeld({ apiVersion, kind, metadata, spec }: StoredObject): boolean {
+  if (metadata.finalizers?.length) return true
+  if (apiVersion !== 'v1' || kind !== 'Namespace') return false
+  return ((spec as { finalizers?: readonly string[] } | undefined)?.finalizers?.length ?? 0) > 0
 }
 
 /** `Deployment.apps "web" in namespace "shop"`, for messages. */
