@@ -1,9 +1,10 @@
 import { Command } from 'commander'
+import { humanDuration } from '../../engine/client/docker/human.ts'
 import type { ImageSummary } from '../../engine/client/docker/types.ts'
 import { connect, filterQuery, list } from '../connect.ts'
 import type { Output } from '../output.ts'
 import { type Column, printListing } from '../rows.ts'
-import { humanDuration, humanSize } from '../units.ts'
+import { humanSize } from '../units.ts'
 
 interface ImagesFlags {
   readonly host?: string
