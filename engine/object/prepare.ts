@@ -58,8 +58,17 @@ export function prepareUpdate<T extends KubeObject>(
 
 const preparations: Preparations = {
   Namespace: (namespace) => ({ ...namespace, spec: { finalizers: ['kubernetes'] } }),
+  PersistentVolumeClaim: (claim) => withFinalizer(claim, 'kubernetes.io/pvc-protection'),
+  PersistentVolume: (volume) => withFinalizer(volume, 'kubernetes.io/pv-protection'),
   Job: withSelector,
   Secret: plainSecret,
+}
+
+/** Storage that is in use outlives its deletion until nothing uses it. */
+function withFinalizer<T extends KubeObject>(object: T, finalizer: string): T {
+  const finalizers = object.metadata.finalizers ?? []
+  if (finalizers.includes(finalizer)) return object
+  return { ...object, metadata: { ...object.metadata, finalizers: [...finalizers, finalizer] } }
 }
 
 function isCounted(object: KubeObject): boolean {
