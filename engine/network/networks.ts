@@ -1,5 +1,5 @@
 import { BerthError } from '../base/error.ts'
-import { formatSubnet, overlaps, type Subnet } from './address.ts'
+import { contains, formatIpv4, formatSubnet, overlaps, type Subnet } from './address.ts'
 import { nextSubnet } from './pool.ts'
 
 /** The pool's halves: the default network, and where other networks are made. */
@@ -17,6 +17,7 @@ export function splitPool(pool: Subnet): { first: Subnet; second: Subnet } {
  */
 export function planSubnet(options: {
   readonly asked?: Subnet
+  readonly gateway?: number
   readonly pool: Subnet
   readonly services: Subnet
   readonly networks: readonly { readonly name: string; readonly subnet: Subnet }[]
@@ -34,6 +35,12 @@ export function planSubnet(options: {
   }
   if (subnet.prefixLength > 29) {
     throw new BerthError('INVALID', `Cannot use subnet ${formatSubnet(subnet)}: it must be /29 or larger`)
+  }
+  if (options.gateway !== undefined && !contains(subnet, options.gateway)) {
+    throw new BerthError(
+      'INVALID',
+      `Cannot use gateway ${formatIpv4(options.gateway)}: it is none of ${formatSubnet(subnet)}`,
+    )
   }
   const other = options.networks.find((network) => overlaps(network.subnet, subnet))
   const foreign = [options.services, ...options.routes].find((taken) => overlaps(taken, subnet))

@@ -19,13 +19,11 @@ export function portsMeet(
 }
 
 /** What the firewall does for a published port. */
-export function portTargets(port: PublishedPort): Target[] {
-  return [
-    {
-      address: isAnyAddress(port.hostIp) ? undefined : port.hostIp,
-      protocol: port.protocol,
-      port: port.hostPort,
-      endpoints: [{ address: port.address, port: port.containerPort }],
-    },
-  ]
+export function portTarget(port: PublishedPort): Target {
+  return {
+    address: isAnyAddress(port.hostIp) ? undefined : port.hostIp,
+    protocol: port.protocol,
+    port: port.hostPort,
+    endpoints: [{ address: port.address, port: port.containerPort }],
+  }
 }

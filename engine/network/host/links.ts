@@ -4,6 +4,9 @@ import type { Subnet } from '../address.ts'
 import * as links from '../netlink/links.ts'
 import { joinMessages } from '../netlink/wire.ts'
 
+/** `lo` is the first link of every namespace. */
+const loopbackIndex = 1
+
 /** Interfaces, addresses and routes, made by netlink. Every call may be repeated. */
 export class Links {
   readonly #relay: Relay
@@ -52,9 +55,20 @@ export class Links {
     return index
   }
 
-  /** Sends these addresses to the bridge, where the firewall takes them. */
-  async ensureRoute(to: Subnet, device: number): Promise<void> {
-    await this.#ask(links.addRoute({ to, device }), { action: 'add the route of services' })
+  /**
+   * Lets the host reach these addresses, so that its packets come to the firewall, which sends them on or refuses
+   * them. Through `lo`: through the bridge, a pod's packet would leave where it came from, and be answered by an ICMP
+   * redirect instead of the refusal.
+   */
+  async ensureRoute(to: Subnet, source: number): Promise<void> {
+    const route = links.addRoute({ to, source, device: loopbackIndex })
+    await this.#ask(route, { action: 'add the route of services' })
+  }
+
+  /** Idempotent. */
+  async removeRoute(to: Subnet): Promise<void> {
+    const route = links.deleteRoute({ to, device: loopbackIndex })
+    await this.#ask(route, { action: 'remove the route of services' }).catch(unless('ESRCH'))
   }
 
   /** A veth between bridge and namespace, up on both ends, with address and routes. */

@@ -1,24 +1,13 @@
-import { createHash } from 'node:crypto'
-import { BerthError, messageOf } from '../../base/error.ts'
-import { newId } from '../../base/host/id.ts'
+import { BerthError } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
 import type { Relay } from '../../runtime/host/relay.ts'
 import type { Collection } from '../../store/collection.ts'
-import {
-  contains,
-  formatIpv4,
-  formatSubnet,
-  isIpv4,
-  parseIpv4,
-  parseSubnet,
-  type Subnet,
-  sizeOf,
-} from '../address.ts'
+import { formatIpv4, parseSubnet } from '../address.ts'
 import { NameTable } from '../names.ts'
-import { planSubnet, splitPool } from '../networks.ts'
-import { macOf, nextFree } from '../pool.ts'
-import { portTargets } from '../ports.ts'
+import { portTarget } from '../ports.ts'
 import type { Endpoint, Lease, NetworkRecord, PublishedPort, ServiceAddress } from '../types.ts'
+import { Bridges, defaultNetwork, type NetworkSettings } from './bridges.ts'
+import { type AttachOptions, Endpoints } from './endpoints.ts'
 import { Firewall } from './firewall.ts'
 import { Links } from './links.ts'
 import { type PortHolder, PublishedPorts } from './ports.ts'
@@ -36,166 +25,109 @@ export interface NetworksOptions {
   readonly log: Log
   /** Keeps others from binding published ports. */
   readonly holder?: PortHolder
-  readonly now: () => number
 }
-
-export interface AttachOptions {
-  readonly sandboxId: string
-  /** File of the sandbox's network namespace. */
-  readonly netns: string
-  readonly interfaceName: string
-  readonly hostname: string
-  readonly aliases: readonly string[]
-  readonly address?: string
-  readonly mac?: string
-}
-
-/** Docker's name of the network that everything is on unless it says otherwise. */
-export const defaultNetwork = 'bridge'
-
-const mtu = 1500
 
 /**
  * Networks, addresses and the firewall of this host. What is recorded is restored by `open`; what is there without a
- * record is removed by `reconcile`. Invariants: a link in one of berth's bridges has a lease or is being removed; an
- * address has at most one lease; the table says what records, leases and services say as soon as a call has settled.
+ * record is removed by `open` (bridges) and `reconcile` (links). Invariants: an address has at most one lease; the
+ * firewall says what records, leases and services say as soon as a call has settled.
  */
 export class Networks implements AsyncDisposable {
   readonly names: NameTable
-  readonly #options: NetworksOptions
-  readonly #links: Links
+  /** At which containers find DNS: the first address of the default network. */
+  readonly dnsAddress: string
+  readonly #relay: Relay
+  readonly #bridges: Bridges
+  readonly #endpoints: Endpoints
   readonly #firewall: Firewall
   readonly #ports: PublishedPorts
-  readonly #pool: Subnet
-  readonly #services: Subnet
-  readonly #bridges = new Map<string, number>()
-  readonly #last = new Map<string, number>()
-  /** Links that are going, by name. */
-  readonly #leaving = new Map<string, Promise<void>>()
 
   private constructor(options: NetworksOptions) {
-    this.#options = options
+    const { relay, records, leases, log } = options
+    const suffixed = (name: string) => (options.instance === '' ? name : `${name}-${options.instance}`)
+    const pool = parseSubnet(options.subnet)
+    const services = parseSubnet(options.serviceSubnet)
+    const links = new Links(relay)
+    this.#relay = relay
     this.names = new NameTable(options.domain)
-    this.#links = new Links(options.relay)
-    this.#pool = parseSubnet(options.subnet)
-    this.#services = parseSubnet(options.serviceSubnet)
+    this.dnsAddress = formatIpv4(pool.base + 1)
+    this.#bridges = new Bridges({ links, records, pool, services, suffixed, now: Date.now })
     this.#ports = new PublishedPorts(options)
+    this.#endpoints = new Endpoints({
+      links,
+      bridges: this.#bridges,
+      leases,
+      names: this.names,
+      dnsAddress: this.dnsAddress,
+      log,
+      apply: () => this.#firewall.apply(),
+      closed: (lease) => this.#ports.release(lease.ports),
+    })
     this.#firewall = new Firewall({
-      relay: options.relay,
-      name: this.#suffixed('berth'),
-      services: this.#services,
-      log: options.log,
+      relay,
+      name: suffixed('berth'),
+      services,
+      log,
       policy: () => ({
-        bridges: [...options.records.entries()].map(([, { bridge, internal }]) => ({
-          name: bridge,
-          internal,
-        })),
-        addresses: this.#leases().map(({ address, network }) => ({
+        bridges: this.#bridges.list().map(({ bridge, internal }) => ({ name: bridge, internal })),
+        addresses: this.#endpoints.list().map(({ address, network }) => ({
           address,
-          internal: options.records.get(network)?.internal ?? false,
+          internal: records.get(network)?.internal ?? false,
         })),
-        targets: this.#leases().flatMap(({ ports }) => ports.flatMap(portTargets)),
+        targets: this.#endpoints.list().flatMap(({ ports }) => ports.map(portTarget)),
       }),
     })
   }
 
   /** Opens, and restores what is recorded: bridges, table, accept rules; services stay as they are until told. */
-  static async open(options: Omit<NetworksOptions, 'now'> & { now?: () => number }): Promise<Networks> {
-    const networks = new Networks({ now: Date.now, ...options })
+  static async open(options: NetworksOptions): Promise<Networks> {
+    const networks = new Networks(options)
     await networks.#restore()
     return networks
   }
 
   /** The network of everything that names none; made when missing. */
   async ensureDefault(): Promise<NetworkRecord> {
-    const known = this.#options.records.get(defaultNetwork)
-    if (known) return known
-    const subnet = splitPool(this.#pool).first
-    return this.#make({
-      name: defaultNetwork,
-      subnet,
-      bridge: this.#suffixed('berth0'),
-      internal: false,
-      labels: {},
-    })
+    const record = await this.#bridges.ensureDefault()
+    await this.#firewall.apply()
+    return record
   }
 
-  /** The address at which containers find DNS: the first of the default network. */
-  get dnsAddress(): string {
-    return formatIpv4(this.#pool.base + 1)
+  /** Throws ALREADY_EXISTS, or CONFLICT for a subnet that overlaps another or a route of the host. */
+  async create(name: string, settings: NetworkSettings = {}): Promise<NetworkRecord> {
+    const record = await this.#bridges.create(name, settings)
+    await this.#firewall.apply()
+    return record
   }
 
-  async create(
-    name: string,
-    options: {
-      subnet?: string
-      gateway?: string
-      internal?: boolean
-      labels?: Readonly<Record<string, string>>
-    } = {},
-  ): Promise<NetworkRecord> {
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
-      throw new BerthError(
-        'INVALID',
-        `Cannot create network ${JSON.stringify(name)}: letters, digits, "_", "." and "-" only`,
-      )
-    }
-    if (this.#options.records.get(name) || ['host', 'none'].includes(name)) {
-      throw new BerthError('ALREADY_EXISTS', `Cannot create network "${name}": it exists`)
-    }
-    const subnet = planSubnet({
-      ...(options.subnet === undefined ? {} : { asked: parseSubnet(options.subnet) }),
-      pool: this.#pool,
-      services: this.#services,
-      networks: this.list().map((record) => ({ name: record.name, subnet: parseSubnet(record.subnet) })),
-      routes: (await this.#links.routes()).map(({ to }) => to),
-    })
-    const id = newId()
-    return this.#make({
-      id,
-      name,
-      subnet,
-      bridge: this.#suffixed(`bn${id.slice(0, 6)}`),
-      internal: options.internal ?? false,
-      labels: options.labels ?? {},
-      ...(options.gateway === undefined ? {} : { gateway: parseIpv4(options.gateway) }),
-    })
-  }
-
-  /** Refuses a network that has endpoints, and the default one. Idempotent. */
+  /** Refuses a network that has endpoints, and the default one (CONFLICT). Idempotent. */
   async remove(nameOrId: string): Promise<void> {
-    const name = this.resolve(nameOrId)
-    const record = name === undefined ? undefined : this.#options.records.get(name)
-    if (!record) return
-    const used = this.#leases().filter((lease) => lease.network === record.name)
-    if (used.length > 0 || record.name === defaultNetwork) {
-      const reason = used.length > 0 ? `${used.length} containers are on it` : 'it is the default network'
+    if (this.resolve(nameOrId) === undefined) return
+    const { record, endpoints } = this.inspect(nameOrId)
+    if (endpoints.length > 0 || record.name === defaultNetwork) {
+      const reason =
+        endpoints.length > 0 ? `${endpoints.length} containers are on it` : 'it is the default network'
       throw new BerthError('CONFLICT', `Cannot remove network "${record.name}": ${reason}`, {
-        details: { sandboxes: used.map((lease) => lease.sandboxId) },
+        details: { sandboxes: endpoints.map((lease) => lease.sandboxId) },
       })
     }
-    await this.#links.remove(record.bridge)
-    this.#bridges.delete(record.name)
-    await this.#options.records.write({ remove: [record.name] })
+    await this.#bridges.remove(record)
     await this.#firewall.apply()
   }
 
   list(): NetworkRecord[] {
-    return [...this.#options.records.entries()].map(([, record]) => record)
+    return this.#bridges.list()
   }
 
   /** The name of a network by name, id or unique start of an id; nothing when there is none. */
   resolve(nameOrId: string): string | undefined {
-    if (this.#options.records.get(nameOrId)) return nameOrId
-    if (nameOrId === 'default') return defaultNetwork
-    const found = this.list().filter((record) => nameOrId.length > 0 && record.id.startsWith(nameOrId))
-    return found.length === 1 ? found[0]?.name : undefined
+    return this.#bridges.resolve(nameOrId)
   }
 
-  /** A network with who is on it, and by which link of its bridge. */
+  /** A network with who is on it, and by which link of its bridge. Throws NOT_FOUND. */
   inspect(nameOrId: string): { record: NetworkRecord; endpoints: readonly Lease[] } {
-    const record = this.#record(nameOrId)
-    return { record, endpoints: this.#leases().filter((lease) => lease.network === record.name) }
+    const record = this.#bridges.get(nameOrId)
+    return { record, endpoints: this.#endpoints.on(record.name) }
   }
 
   /** Name server and search list of a sandbox on this network; nothing for the host's own. */
@@ -210,57 +142,13 @@ export class Networks implements AsyncDisposable {
    * Puts an interface into the namespace. The lease is recorded; a second call for the same sandbox and network gives
    * the same endpoint and repairs its link. After a failure nothing of it is left.
    */
-  async attach(nameOrId: string, options: AttachOptions): Promise<Endpoint> {
-    const record = this.#record(nameOrId)
-    const endpointId = createHash('sha256').update(`${record.id}\0${options.sandboxId}`).digest('hex')
-    const link = `bv${endpointId.slice(0, 12)}`
-    const known = this.#options.leases.get(endpointId)
-    const address = known ? parseIpv4(known.address) : this.#allocate(record, options.address)
-    const lease: Lease = {
-      endpointId,
-      network: record.name,
-      sandboxId: options.sandboxId,
-      address: formatIpv4(address),
-      mac: known?.mac ?? options.mac ?? macOf(address),
-      link,
-      netns: options.netns,
-      interfaceName: options.interfaceName,
-      hostname: options.hostname,
-      aliases: options.aliases,
-      ports: known?.ports ?? [],
-    }
-    const written = this.#options.leases.write({ put: { [endpointId]: lease } })
-    this.#setNames(lease)
-    await this.#leaving.get(link)
-    const done = await Promise.allSettled([written, this.#connect(lease), this.#firewall.apply()])
-    const failed = done.find((result) => result.status === 'rejected')
-    if (failed) {
-      await this.detach(endpointId).catch((error) => this.#warn('Cannot undo an attach', error))
-      throw failed.reason
-    }
-    return {
-      endpointId,
-      address: lease.address,
-      prefixLength: parseSubnet(record.subnet).prefixLength,
-      gateway: record.gateway,
-      mac: lease.mac,
-    }
+  attach(nameOrId: string, options: AttachOptions): Promise<Endpoint> {
+    return this.#endpoints.attach(this.#bridges.get(nameOrId), options)
   }
 
-  /**
-   * Gives the address back and closes the ports. The link goes in the background (`settled` waits for it). Idempotent.
-   */
-  async detach(endpointId: string): Promise<void> {
-    const lease = this.#options.leases.get(endpointId)
-    if (!lease) return
-    this.names.removeEndpoint(lease.network, lease.sandboxId)
-    const written = this.#options.leases.write({ remove: [endpointId] })
-    this.#leave(lease.link, async () => {
-      const others = this.#leases().filter((other) => other.sandboxId === lease.sandboxId)
-      /* The default route went with the link: another network's takes its place. */
-      for (const other of others) await this.#connect(other)
-    })
-    await Promise.all([written, this.#firewall.apply(), this.#ports.release(lease.ports)])
+  /** Gives the address back and closes the ports. The link goes in the background (`settled`). Idempotent. */
+  detach(endpointId: string): Promise<void> {
+    return this.#endpoints.detach(endpointId)
   }
 
   /**
@@ -268,7 +156,7 @@ export class Networks implements AsyncDisposable {
    * A port that is taken is CONFLICT.
    */
   async publish(sandboxId: string, ports: readonly PublishedPort[]): Promise<readonly PublishedPort[]> {
-    const mine = this.#leases().filter((lease) => lease.sandboxId === sandboxId)
+    const mine = this.#endpoints.of(sandboxId)
     const stray = ports.find((port) => !mine.some((lease) => lease.address === port.address))
     if (stray) {
       throw new BerthError(
@@ -276,17 +164,12 @@ export class Networks implements AsyncDisposable {
         `Cannot publish port ${stray.containerPort}: ${stray.address} is no address of the sandbox`,
       )
     }
-    const before = mine.flatMap((lease) => lease.ports)
-    const taken = this.#leases()
-      .filter((lease) => lease.sandboxId !== sandboxId)
-      .flatMap((lease) => lease.ports)
-    const bound = await this.#ports.bind(ports, { before, taken })
-    const put = mine.map((lease) => [
-      lease.endpointId,
-      { ...lease, ports: bound.filter((port) => port.address === lease.address) },
-    ])
-    const written = this.#options.leases.write({ put: Object.fromEntries(put) })
-    await Promise.all([written, this.#firewall.apply()])
+    const others = this.#endpoints.list().filter((lease) => lease.sandboxId !== sandboxId)
+    const bound = await this.#ports.bind(ports, {
+      before: mine.flatMap((lease) => lease.ports),
+      taken: others.flatMap((lease) => lease.ports),
+    })
+    await Promise.all([this.#endpoints.setPorts(sandboxId, bound), this.#firewall.apply()])
     return bound
   }
 
@@ -296,8 +179,8 @@ export class Networks implements AsyncDisposable {
   }
 
   /** All ports of all services there are; replaces those of before. Connections to removed endpoints go on. */
-  async setServices(services: readonly ServiceAddress[]): Promise<void> {
-    await this.#firewall.setServices(services)
+  setServices(services: readonly ServiceAddress[]): Promise<void> {
+    return this.#firewall.setServices(services)
   }
 
   /**
@@ -305,39 +188,23 @@ export class Networks implements AsyncDisposable {
    * that do.
    */
   async reconcile(livingSandboxIds: ReadonlySet<string>): Promise<void> {
-    for (const lease of this.#leases()) {
-      if (!livingSandboxIds.has(lease.sandboxId)) await this.detach(lease.endpointId)
-    }
-    const links = await this.#links.list()
-    const bridges = new Set(this.#bridges.values())
-    const known = new Set(this.#leases().map((lease) => lease.link))
-    for (const link of links.filter((l) => l.master !== undefined && bridges.has(l.master))) {
-      if (!known.has(link.name) && link.name.startsWith('bv')) this.#leave(link.name)
-    }
-    const there = new Set(links.map((link) => link.name))
-    for (const lease of this.#leases().filter((l) => !there.has(l.link))) {
-      await this.#connect(lease).catch((error) => this.#warn(`Cannot restore link ${lease.link}`, error))
-    }
+    await this.#endpoints.reconcile(livingSandboxIds)
     await this.#firewall.apply()
   }
 
   /** Settles when links that are going have gone. */
-  async settled(): Promise<void> {
-    while (this.#leaving.size > 0) await Promise.all(this.#leaving.values())
+  settled(): Promise<void> {
+    return this.#endpoints.settled()
   }
 
-  /** Stops watching. With `remove`, takes bridges, table and accept rules away; records and leases stay. */
+  /** Stops watching. With `remove`, takes links, bridges, table and accept rules away; records and leases stay. */
   async close(options: { remove?: boolean } = {}): Promise<void> {
-    await this.settled()
+    await this.#endpoints.settled()
     await this.#firewall.close(options)
     if (!options.remove) return
-    for (const link of await this.#links.list()) {
-      const master = [...this.#bridges.values()].includes(link.master ?? -1)
-      if (master && link.name.startsWith('bv')) await this.#links.remove(link.name)
-    }
-    for (const record of this.list()) await this.#links.remove(record.bridge)
-    await this.#ports.release(this.#leases().flatMap((lease) => lease.ports))
-    this.#bridges.clear()
+    await this.#endpoints.clear()
+    await this.#bridges.clear()
+    await this.#ports.release(this.#endpoints.list().flatMap((lease) => lease.ports))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -345,153 +212,10 @@ export class Networks implements AsyncDisposable {
   }
 
   async #restore(): Promise<void> {
-    await this.#options.relay.sysctl('net.ipv4.ip_forward', '1')
-    await this.#removeStrangers()
-    for (const record of this.list()) await this.#ensureBridge(record)
-    for (const lease of this.#leases()) {
-      this.#setNames(lease)
-      this.#last.set(lease.network, Math.max(this.#last.get(lease.network) ?? 0, parseIpv4(lease.address)))
-    }
-    await this.#ports.restore(this.#leases().flatMap((lease) => lease.ports))
+    await this.#relay.sysctl('net.ipv4.ip_forward', '1')
+    await this.#bridges.restore()
+    this.#endpoints.restore()
+    await this.#ports.restore(this.#endpoints.list().flatMap((lease) => lease.ports))
     await this.#firewall.open()
-  }
-
-  /** Bridges of this instance that have no record: left by a removal that was cut off. */
-  async #removeStrangers(): Promise<void> {
-    const known = new Set(this.list().map((record) => record.bridge))
-    for (const link of await this.#links.list()) {
-      if (link.kind !== 'bridge' || link.alias !== this.#alias || known.has(link.name)) continue
-      await this.#links.remove(link.name)
-    }
-  }
-
-  async #make(network: {
-    id?: string
-    name: string
-    subnet: Subnet
-    gateway?: number
-    bridge: string
-    internal: boolean
-    labels: Readonly<Record<string, string>>
-  }): Promise<NetworkRecord> {
-    const record: NetworkRecord = {
-      id: network.id ?? newId(),
-      name: network.name,
-      bridge: network.bridge,
-      subnet: formatSubnet(network.subnet),
-      gateway: formatIpv4(network.gateway ?? network.subnet.base + 1),
-      internal: network.internal,
-      labels: network.labels,
-      created: this.#options.now(),
-    }
-    await this.#options.records.write({ put: { [record.name]: record } })
-    try {
-      await this.#ensureBridge(record)
-      await this.#firewall.apply()
-    } catch (error) {
-      await this.#options.records.write({ remove: [record.name] })
-      await this.#links.remove(record.bridge)
-      throw error
-    }
-    return record
-  }
-
-  async #ensureBridge(record: NetworkRecord): Promise<void> {
-    const address = parseIpv4(record.gateway)
-    const { prefixLength } = parseSubnet(record.subnet)
-    const bridge = {
-      name: record.bridge,
-      mac: macOf(address),
-      mtu,
-      alias: this.#alias,
-      address,
-      prefixLength,
-    }
-    const index = await this.#links.ensureBridge(bridge)
-    this.#bridges.set(record.name, index)
-    if (record.name === defaultNetwork) await this.#links.ensureRoute(this.#services, index)
-  }
-
-  async #connect(lease: Lease): Promise<void> {
-    const record = this.#record(lease.network)
-    const gateway = parseIpv4(record.gateway)
-    await this.#links.connect({
-      link: lease.link,
-      alias: `berth ${lease.sandboxId}`,
-      bridge: this.#bridges.get(record.name) ?? 0,
-      mtu,
-      netns: lease.netns,
-      interfaceName: lease.interfaceName,
-      mac: lease.mac,
-      address: parseIpv4(lease.address),
-      prefixLength: parseSubnet(record.subnet).prefixLength,
-      gateway: record.internal ? undefined : gateway,
-      hosts: record.internal ? [{ to: parseIpv4(this.dnsAddress), via: gateway }] : [],
-    })
-  }
-
-  #leave(link: string, then: () => Promise<void> = async () => {}): void {
-    const gone = this.#links
-      .remove(link)
-      .then(then)
-      .catch((error) => this.#warn(`Cannot remove link ${link}`, error))
-      .finally(() => this.#leaving.delete(link))
-    this.#leaving.set(link, gone)
-  }
-
-  #allocate(record: NetworkRecord, asked: string | undefined): number {
-    const subnet = parseSubnet(record.subnet)
-    const leases = this.#leases().filter((lease) => lease.network === record.name)
-    const taken = new Set([parseIpv4(record.gateway), ...leases.map((lease) => parseIpv4(lease.address))])
-    if (asked !== undefined && asked !== '') {
-      const address = isIpv4(asked) ? parseIpv4(asked) : -1
-      const first = address === subnet.base || address === subnet.base + sizeOf(subnet) - 1
-      if (!contains(subnet, address) || first || taken.has(address)) {
-        const reason = taken.has(address) ? 'it is in use' : `it is not one of ${record.subnet}`
-        throw new BerthError(
-          'CONFLICT',
-          `Cannot lease address ${asked} on network "${record.name}": ${reason}`,
-        )
-      }
-      return address
-    }
-    const address = nextFree(subnet, { taken, last: this.#last.get(record.name) })
-    if (address === undefined) {
-      throw new BerthError(
-        'CONFLICT',
-        `Cannot lease an address on network "${record.name}": ${record.subnet} is full`,
-      )
-    }
-    this.#last.set(record.name, address)
-    return address
-  }
-
-  #setNames({ network, sandboxId, address, hostname, aliases }: Lease): void {
-    const names = [...aliases, hostname].filter((name) => name !== '')
-    this.names.setEndpoint({ network, sandboxId, address, names })
-  }
-
-  #record(nameOrId: string): NetworkRecord {
-    const name = this.resolve(nameOrId)
-    const record = name === undefined ? undefined : this.#options.records.get(name)
-    if (!record)
-      throw new BerthError('NOT_FOUND', `Cannot find network "${nameOrId}"`, { hint: 'berth network ls' })
-    return record
-  }
-
-  #leases(): Lease[] {
-    return [...this.#options.leases.entries()].map(([, lease]) => lease)
-  }
-
-  get #alias(): string {
-    return this.#suffixed('berth network')
-  }
-
-  #suffixed(name: string): string {
-    return this.#options.instance === '' ? name : `${name}-${this.#options.instance}`
-  }
-
-  #warn(message: string, error: unknown): void {
-    this.#options.log('warn', message, { error: messageOf(error) })
   }
 }

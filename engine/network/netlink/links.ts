@@ -206,33 +206,35 @@ export interface Route {
   /** Nothing: the default route. */
   readonly to: Subnet | undefined
   readonly via?: number
+  /** The source address of this host's own packets. */
+  readonly source?: number
   readonly device: number
 }
 
-/** One that is there is replaced, or with `keep` an error (EEXIST). struct rtmsg: u8 family, to's length, from's length, tos, table, protocol, scope, type | u32 flags */
+/** One that is there is replaced, or with `keep` an error (EEXIST). */
 export function addRoute(route: Route, options: { keep?: boolean } = {}): Uint8Array {
+  const known = options.keep ? flag.exclusive : flag.replace
+  return routeMessage(type.newRoute, flag.create | known, route)
+}
+
+/** ESRCH when there is none. */
+export function deleteRoute(route: Route): Uint8Array {
+  return routeMessage(type.deleteRoute, 0, route)
+}
+
+/** struct rtmsg: u8 family, to's length, from's length, tos, table, protocol, scope, type | u32 flags */
+function routeMessage(what: number, flags: number, route: Route): Uint8Array {
   const tableMain = 254
   const protocolStatic = 4
+  const unicast = 1
   const scope = route.via === undefined ? 253 : 0
+  const length = route.to?.prefixLength ?? 0
   const attributes: Attribute[] = [[4, u32(route.device)]]
   if (route.to) attributes.unshift([1, ipv4Bytes(route.to.base)])
   if (route.via !== undefined) attributes.push([5, ipv4Bytes(route.via)])
-  const fixed = Uint8Array.of(
-    inet,
-    route.to?.prefixLength ?? 0,
-    0,
-    0,
-    tableMain,
-    protocolStatic,
-    scope,
-    1,
-    0,
-    0,
-    0,
-    0,
-  )
-  const known = options.keep ? flag.exclusive : flag.replace
-  return encodeMessage(type.newRoute, flag.request | flag.ack | flag.create | known, fixed, attributes)
+  if (route.source !== undefined) attributes.push([7, ipv4Bytes(route.source)])
+  const fixed = Uint8Array.of(inet, length, 0, 0, tableMain, protocolStatic, scope, unicast, 0, 0, 0, 0)
+  return encodeMessage(what, flag.request | flag.ack | flags, fixed, attributes)
 }
 
 export function dumpRoutes(): Uint8Array {
