@@ -227,6 +227,8 @@ export interface Progress {
   readonly stopped: boolean
   /** Restarts in a row without ten seconds of running, for the back-off. */
   readonly failures: number
+  /** A removal takes the anonymous volumes too, also when it is finished after a crash. */
+  readonly removeVolumes?: boolean
 }
 
 export type ContainerAction =

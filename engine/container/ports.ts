@@ -126,6 +126,8 @@ export interface ExecSession extends AttachSession {
 /** One container's supervisor: it lives without the daemon. */
 export interface SupervisorHandle {
   readonly pid: number
+  /** Whether its program had begun when this connection was made. */
+  readonly running: boolean
   /** Lets the process go past the plan's barrier. */
   start(): Promise<void>
   signal(signo: number, options?: { readonly all?: boolean }): Promise<void>
@@ -136,6 +138,7 @@ export interface SupervisorHandle {
     readonly stderr: boolean
   }): Promise<AttachSession>
   exec(plan: ExecPlan): Promise<ExecSession>
+  /** Rejects when the supervisor was lost without a record, or this connection was disposed before the end. */
   readonly exited: Promise<Exit>
   [Symbol.asyncDispose](): Promise<void>
 }
