@@ -9,7 +9,6 @@
 
 #pragma weak role_relay
 #pragma weak role_unpack
-#pragma weak role_keeper
 
 static const struct {
   const char *name;

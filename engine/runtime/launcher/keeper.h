@@ -1,0 +1,48 @@
+#ifndef BERTH_KEEPER_H
+#define BERTH_KEEPER_H
+
+#include "plan.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define SOCKET_LIMIT 32
+
+/*
+ * Settings, once, on standard input or in the file argv[2]. Little endian, texts as in a plan:
+ *
+ *   u32 version | text lock file | text control socket | list of sockets | list of text argv | list of text env
+ *   socket  text name | u8 kind (0 unix, 1 tcp, 2 udp) | text path or address | u16 port | u32 mode | u32 group (-1: none)
+ */
+enum kind { KIND_UNIX, KIND_TCP, KIND_UDP };
+
+struct keeper {
+  const char *lock_path, *control_path;
+  char **argv, **env;
+  uint32_t sockets;
+  struct {
+    const char *name, *address;
+    enum kind kind;
+    int fd;
+  } socket[SOCKET_LIMIT];
+  int lock, control;
+};
+
+/* keeper_settings.c: prints what is wrong and returns the exit code, 0 when all is open and locked. */
+int keeper_open(struct keeper *k, const char *settings_file);
+
+/* keeper_sockets.c */
+int inet_listen(enum kind kind, const char *address, uint16_t port);
+/* Holds a port so that nobody else takes it, and answers nobody. The same key again is the same hold. The port or -1. */
+int hold_port(const char *key, enum kind kind, const char *address, uint16_t port);
+void release_port(const char *key);
+
+/* keeper_daemon.c: forks the daemon with the sockets as descriptors from 3 on. Its PID, or -1. */
+pid_t daemon_start(const struct keeper *k);
+
+/* keeper_control.c */
+void control_watch(struct keeper *k, void (*watch)(int fd, int index));
+void control_accept(struct keeper *k);
+void control_serve(int index);
+
+#endif

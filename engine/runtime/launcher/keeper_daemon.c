@@ -1,0 +1,70 @@
+#define _GNU_SOURCE
+#include "kernel.h"
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define FIRST 3
+/* Above every number that the descriptors end at. */
+#define ASIDE (FIRST + SOCKET_LIMIT + 1)
+#define EXIT_CONFIGURATION 78
+
+/* "api:3,docker:4,lock:5": the sockets in their order, then the lock. */
+static int place_descriptors(const struct keeper *k, char *names, size_t size) {
+  int aside[SOCKET_LIMIT + 1];
+  size_t length = (size_t)snprintf(names, size, "BERTH_FDS=");
+  for (uint32_t i = 0; i <= k->sockets; i++) {
+    aside[i] = fcntl(i < k->sockets ? k->socket[i].fd : k->lock, F_DUPFD, ASIDE);
+    if (aside[i] < 0) return -1;
+  }
+  for (uint32_t i = 0; i <= k->sockets; i++) {
+    if (dup2(aside[i], FIRST + (int)i) < 0) return -1;
+    length += (size_t)snprintf(names + length, size - length, "%s%s:%u", i > 0 ? "," : "",
+                               i < k->sockets ? k->socket[i].name : "lock", FIRST + i);
+    if (length >= size) {
+      errno = E2BIG;
+      return -1;
+    }
+  }
+  return sys_close_range(FIRST + k->sockets + 1, ~0u, 0);
+}
+
+static _Noreturn void become_daemon(const struct keeper *k, pid_t keeper) {
+  char names[2048], control[256];
+  sigset_t none;
+  size_t count = 0;
+  while (k->env[count]) count++;
+  char **env = calloc(count + 3, sizeof *env);
+  /* A group of its own: Ctrl-C reaches it once, through the keeper. */
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (getppid() != keeper) _exit(1);
+  for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  if (!env || place_descriptors(k, names, sizeof names) < 0) {
+    perror("Error: Cannot give the daemon its sockets");
+    _exit(1);
+  }
+  snprintf(control, sizeof control, "BERTH_KEEPER=%s", k->control_path);
+  memcpy(env, k->env, count * sizeof *env);
+  env[count] = names;
+  env[count + 1] = control;
+  execve(k->argv[0], k->argv, env);
+  fprintf(stderr, "Error: Cannot execute the daemon's \"%s\": %s\n", k->argv[0], strerror(errno));
+  /* It would not be there the next time either. */
+  _exit(EXIT_CONFIGURATION);
+}
+
+pid_t daemon_start(const struct keeper *k) {
+  pid_t keeper = getpid(), pid = fork();
+  if (pid == 0) become_daemon(k, keeper);
+  return pid;
+}
