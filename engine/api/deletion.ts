@@ -1,10 +1,8 @@
 import { BerthError } from '../base/error.ts'
-import type { Kind } from '../object/kinds.ts'
 import type { Pod } from '../object/types.generated.ts'
 import type { StoredObject } from '../store/object.ts'
 import { keyOf } from '../store/object.ts'
 import type { DeleteOptions, ObjectStore } from '../store/objects.ts'
-import { deleted } from './status.ts'
 
 /** `DeleteOptions` of the Kubernetes API, from a body or a query. */
 export interface DeleteRequest {
@@ -45,23 +43,19 @@ const propagation: Readonly<Record<string, DeleteOptions['propagation']>> = {
   Orphan: 'orphan',
 }
 
-/** Deletes one object as asked. Gives what the client is told: the object while it stays, else a Status. */
-export async function deleteObject(
+/** Deletes one object as asked. `removed` is false while it stays: finalizers, or a pod's time to end. */
+export async function removeObject(
   objects: ObjectStore,
-  { kind, object }: { readonly kind: Kind; readonly object: StoredObject },
-  request: DeleteRequest,
-): Promise<unknown> {
-  const { propagationPolicy, preconditions } = request
-  const grace = graceSeconds(object, request.gracePeriodSeconds)
-  const result = await objects.delete(keyOf(object), {
-    graceSeconds: grace,
+  object: StoredObject,
+  { propagationPolicy, preconditions, gracePeriodSeconds, dryRun = false }: DeleteRequest,
+): Promise<{ readonly object: StoredObject; readonly removed: boolean }> {
+  return objects.delete(keyOf(object), {
+    graceSeconds: graceSeconds(object, gracePeriodSeconds),
     ...(propagationPolicy === undefined ? {} : { propagation: propagation[propagationPolicy] }),
     ...(preconditions?.uid ? { uid: preconditions.uid } : {}),
     ...(preconditions?.resourceVersion ? { resourceVersion: preconditions.resourceVersion } : {}),
-    dryRun: request.dryRun ?? false,
+    dryRun,
   })
-  if (!result.removed) return result.object
-  return deleted(kind, object.metadata.name, object.metadata.uid)
 }
 
 /** Only a pod that a node has (and whose containers may still run) gets time to end; kubelet's part deletes it then with 0. */

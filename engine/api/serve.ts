@@ -7,7 +7,7 @@ import type { StoredObject } from '../store/object.ts'
 import type { ObjectStore } from '../store/objects.ts'
 import { applyPatchType, contentType, patches, readBody } from './body.ts'
 import { listPage } from './collection.ts'
-import { deleteObject, deleteRequestOf } from './deletion.ts'
+import { deleteRequestOf, removeObject } from './deletion.ts'
 import { containerOf, isTrue, logOptionsOf } from './log.ts'
 import { type ApiRequest, type ApiResponse, jsonResponse, textResponse } from './message.ts'
 import type { PodAccess } from './pods.ts'
@@ -16,7 +16,7 @@ import { type Route, routeOf } from './route.ts'
 import { scaledTo, scaleOf } from './scale.ts'
 import { type Selection, selectionOf } from './selection.ts'
 import { serveMeta } from './serve-meta.ts'
-import { failure, methodNotAllowed, statusOf, unknownPath } from './status.ts'
+import { deleted, failure, methodNotAllowed, statusOf, unknownPath } from './status.ts'
 import { watchLines } from './watch.ts'
 import { type WriteRequest, Writes } from './writes.ts'
 
@@ -218,8 +218,9 @@ class Resources {
   async #delete(request: ApiRequest, route: Route): Promise<ApiResponse> {
     const asked = deleteRequestOf(await readBody(request), request.query)
     const object = await this.#found(route)
-    const answer = await deleteObject(this.#objects, { kind: route.kind, object }, asked)
-    return jsonResponse(200, answer)
+    const { object: left, removed } = await removeObject(this.#objects, object, asked)
+    const { name, uid } = object.metadata
+    return jsonResponse(200, removed ? deleted(route.kind, name, uid) : left)
   }
 
   async #deleteAll(request: ApiRequest, route: Route): Promise<ApiResponse> {
@@ -230,7 +231,7 @@ class Resources {
     await Promise.all(
       chosen.map(async (object) => {
         const { preconditions: _, ...rest } = asked
-        await deleteObject(this.#objects, { kind, object }, rest)
+        await removeObject(this.#objects, object, rest)
       }),
     )
     const metadata = { resourceVersion: String(this.#objects.version) }
