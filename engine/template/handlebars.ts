@@ -97,8 +97,12 @@ export class HandlebarsEngine {
     } catch (error) {
       const [first = '', ...others] = (error instanceof Error ? error.message : String(error)).split('\n')
       const line = /on line (\d+)/.exec(first)?.[1]
-      throw new BerthError('INVALID', `Cannot parse "${source.file}": ${others.at(-1) ?? first}`, {
+      const message = others.at(-1) ?? first
+      throw new BerthError('INVALID', `Cannot parse "${source.file}": ${message}`, {
         where: { file: source.file, ...(line ? { line: Number(line) } : whereOf(source.file, error)) },
+        ...(message.includes("got 'CLOSE_UNESCAPED'")
+          ? { hint: 'a "}" that follows "}}" belongs to it: write a space between them' }
+          : {}),
       })
     }
     this.#check(tree, source.file, 0)
