@@ -174,6 +174,13 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./system/network.ts'),
   },
   {
+    name: 'daemon',
+    group: 'system',
+    manners: 'berth',
+    summary: 'Start the daemon, in the foreground',
+    load: () => import('./system/daemon.ts'),
+  },
+  {
     name: 'version',
     group: 'system',
     manners: 'berth',

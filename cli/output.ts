@@ -1,5 +1,6 @@
 import { codes } from '../engine/base/codes.ts'
-import { BerthError, isBerthError, messageOf } from '../engine/base/error.ts'
+import { describeError, formatError, plain } from '../engine/base/describe.ts'
+import { BerthError, isBerthError } from '../engine/base/error.ts'
 
 export type Format = 'text' | 'table' | 'json' | 'yaml'
 
@@ -91,72 +92,4 @@ export class Output {
     const code = isBerthError(error) ? codes[error.code].exit : codes.INTERNAL.exit
     this.exitCode = exitCode ?? code
   }
-}
-
-/** An error as `-o json` prints it. */
-export interface ErrorDescription {
-  readonly code: string
-  readonly message: string
-  readonly where?: string
-  readonly cause?: string
-  readonly hint?: string
-  readonly details?: Readonly<Record<string, unknown>>
-  /** Only of defects: where in berth it happened. */
-  readonly stack?: string
-}
-
-/** The parts of an error that a person or a program is told. */
-export function describeError(error: unknown): ErrorDescription {
-  if (!isBerthError(error)) {
-    const stack = error instanceof Error ? error.stack : undefined
-    return {
-      code: 'INTERNAL',
-      message: `Unexpected: ${messageOf(error)}`,
-      hint: 'this is a defect of berth: please report it with the lines above',
-      ...(stack !== undefined && { stack }),
-    }
-  }
-  const where = error.where
-  const place = where && [`${where.file}${where.line === undefined ? '' : `:${where.line}`}`, where.path]
-  const causes: string[] = []
-  for (let c: unknown = error.cause; c !== undefined && causes.length < 4; c = (c as Error | null)?.cause) {
-    const text = messageOf(c)
-    if (text !== '' && !error.message.includes(text) && !causes.some((known) => known.includes(text)))
-      causes.push(text)
-  }
-  return {
-    code: error.code,
-    message: error.message,
-    ...(place && { where: place.filter((s) => s !== undefined).join(' → ') }),
-    ...(causes.length > 0 && { cause: causes.join(': ') }),
-    ...(error.hint !== undefined && { hint: error.hint }),
-    ...(error.details !== undefined && { details: error.details }),
-  }
-}
-
-/**
- * The form for people:
- * ```
- * Error: Cannot …
- *   where  file:line → path
- *   cause  …
- *   hint   …
- * ```
- */
-export function formatError(error: ErrorDescription, color = false): string {
-  const head = color ? '\u001b[1;31mError:\u001b[0m' : 'Error:'
-  let text = `${head} ${plain(error.message)}\n`
-  if (error.stack !== undefined) text += `${plain(error.stack)}\n`
-  for (const key of ['where', 'cause', 'hint'] as const) {
-    const value = error[key]
-    if (value !== undefined) text += `  ${key.padEnd(6)} ${plain(value).replace(/\n/g, '\n         ')}\n`
-  }
-  return text
-}
-
-/** Text from elsewhere without what could steer a terminal; line ends and tabs stay. */
-export function plain(text: string): string {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (c) =>
-    c === '\r' ? '' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
 }

@@ -1,8 +1,9 @@
 import { Command } from 'commander'
+import { plain } from '../../engine/base/describe.ts'
 import { humanDuration } from '../../engine/client/docker/human.ts'
 import type { ContainerSummary, MountSummary, PortSummary } from '../../engine/client/docker/types.ts'
 import { connect, filterQuery, list } from '../connect.ts'
-import { type Output, plain } from '../output.ts'
+import type { Output } from '../output.ts'
 import { type Column, printListing } from '../rows.ts'
 import { integer } from './settings.ts'
 

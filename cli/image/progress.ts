@@ -1,6 +1,7 @@
+import { plain } from '../../engine/base/describe.ts'
 import { BerthError } from '../../engine/base/error.ts'
 import type { PullProgress } from '../../engine/client/docker/types.ts'
-import { type Output, plain } from '../output.ts'
+import type { Output } from '../output.ts'
 import { humanSize } from '../units.ts'
 
 /**

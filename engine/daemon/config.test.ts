@@ -43,7 +43,10 @@ describe('configuration', () => {
       code: 'CONFIGURATION',
       where: { path: 'root' },
     })
-    await expect(read('{\n"root": "/a",\n}')).rejects.toMatchObject({ code: 'CONFIGURATION', where: { line: 3 } })
+    await expect(read('{\n"root": "/a",\n}')).rejects.toMatchObject({
+      code: 'CONFIGURATION',
+      where: { line: 3 },
+    })
   })
 
   it('wants a file that was named', async () => {

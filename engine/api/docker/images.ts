@@ -8,7 +8,7 @@ import { parseFilters, passes, passesLabels } from './filters.ts'
 import type { Route } from './router.ts'
 
 /** `/images/…`. */
-export function imageRoutes({ images, views }: DockerEngine): Route[] {
+export function imageRoutes({ images }: DockerEngine): Route[] {
   const find = (ref: string): ImageView => {
     const image = images.get(ref)
     if (image) return image
@@ -70,29 +70,8 @@ export function imageRoutes({ images, views }: DockerEngine): Route[] {
       pattern: '/images/:name*',
       answer: async (x) => {
         const ref = x.parameters[0] ?? ''
-        const image = find(ref)
-        const force = x.flag('force')
-        const users = views.list().filter((c) => c.imageId === image.id)
-        const isId = image.id.startsWith(ref) || image.id.slice('sha256:'.length).startsWith(ref)
-        if (isId && image.names.length > 1 && !force) {
-          throw new BerthError(
-            'CONFLICT',
-            `conflict: unable to delete ${image.id.slice(7, 19)} (must be forced) - image is referenced in multiple repositories`,
-          )
-        }
-        const running = users.find((c) => c.state.status === 'running' || c.state.status === 'paused')
-        const [user] = users
-        const last = isId || image.names.length <= 1
-        if (last && user && (running || !force)) {
-          const [by, how] = running ? [running, 'cannot be forced'] : [user, 'must be forced']
-          const what = isId ? `delete ${image.id.slice(7, 19)}` : `remove repository reference "${ref}"`
-          throw new BerthError(
-            'CONFLICT',
-            `conflict: unable to ${what} (${isId || running ? how : 'must force'}) - container ${by.id.slice(0, 12)} is using its ${running ? 'running ' : ''}referenced image ${image.id.slice(7, 19)}`,
-            { hint: `berth rm ${running ? '-f ' : ''}${by.settings.name}` },
-          )
-        }
-        const removed = await images.remove(isId ? image.id : ref, { force })
+        find(ref)
+        const removed = await images.remove(ref, { force: x.flag('force') })
         x.json(
           removed.map((r) =>
             r.deleted ? { Deleted: r.deleted } : { Untagged: r.untagged && familiar(r.untagged) },

@@ -1,0 +1,196 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { DockerApi } from '../api/docker/server.ts'
+import { createKubernetesApi } from '../api/http.ts'
+import { systemClock } from '../base/host/clock.ts'
+import { ensureFolder } from '../base/host/files.ts'
+import type { Log } from '../base/host/log.ts'
+import type { ContainerRecord } from '../container/container.ts'
+import { Containers } from '../container/host/containers.ts'
+import { observeMachine } from '../container/host/machine.ts'
+import { Images } from '../image/host/images.ts'
+import type { LayerRecord } from '../image/host/layers.ts'
+import type { ImageRecord } from '../image/image.ts'
+import { Networks } from '../network/host/networks.ts'
+import type { Lease, NetworkRecord } from '../network/types.ts'
+import { kinds } from '../object/kinds.ts'
+import { Keeper } from '../runtime/host/keeper.ts'
+import { launcherFile } from '../runtime/host/launcher.ts'
+import { Relay } from '../runtime/host/relay.ts'
+import { Store } from '../store/store.ts'
+import { Volumes } from '../volume/host/volumes.ts'
+import type { VolumeRecord } from '../volume/volume.ts'
+import type { Config } from './config.ts'
+import { dockerImages } from './image-source.ts'
+import { readInstance } from './instance.ts'
+import { launcherOf, portHolder } from './launcher.ts'
+import { machineFacts, version } from './machine-facts.ts'
+import { dockerNetworks } from './network-source.ts'
+import { closeServer, listen, socketGroup } from './sockets.ts'
+
+export interface DaemonOptions {
+  readonly config: Config
+  readonly log: Log
+  /** The keeper's descriptors by name; empty: the daemon opens its sockets itself. */
+  readonly descriptors: ReadonlyMap<string, number>
+  /** `keeper.sock`, when a keeper started this process. */
+  readonly keeperSocket?: string
+  readonly signal: AbortSignal
+  /** The daemon has to end: a commit failed, or the keeper is gone. */
+  readonly onFatal: (error: Error) => void
+}
+
+/** Requests at work get this long when the daemon ends; their clients try again. */
+const closeGraceMs = 3000
+
+/**
+ * Everything joined. Order of start: what is recorded (store), what the kernel is asked through (relay), networks,
+ * images, volumes, containers (found again, restart policies hold), then the sockets. It ends in the reverse order;
+ * containers go on.
+ */
+export class Daemon implements AsyncDisposable {
+  readonly containers: Containers
+  readonly #stack: AsyncDisposableStack
+
+  private constructor(containers: Containers, stack: AsyncDisposableStack) {
+    this.containers = containers
+    this.#stack = stack
+  }
+
+  static async open(options: DaemonOptions): Promise<Daemon> {
+    const { config, log, signal } = options
+    await using stack = new AsyncDisposableStack()
+    await ensureFolder(config.root, 0o700)
+    await ensureFolder(config.run, 0o755)
+    for (const name of ['s', 'ns']) await ensureFolder(join(config.run, name), 0o700)
+    const instance = await readInstance(config.root)
+    const keeper = options.keeperSocket
+      ? stack.use(await Keeper.open(options.keeperSocket, signal))
+      : undefined
+    keeper?.closed.then(() => options.onFatal(new Error('The keeper is gone')))
+    const store = stack.use(
+      await Store.open({ folder: join(config.root, 'db'), log, onFatal: options.onFatal }),
+    )
+    const launcher = launcherFile()
+    const relay = stack.use(await Relay.open({ launcher, log }))
+    const networks = stack.use(
+      await Networks.open({
+        relay,
+        records: store.collection<NetworkRecord>('networks'),
+        leases: store.collection<Lease>('leases'),
+        instance,
+        ...config.network,
+        log,
+        ...(keeper && { holder: portHolder(keeper) }),
+      }),
+    )
+    await networks.ensureDefault()
+    const records = store.collection<ContainerRecord>('containers')
+    const all = () => [...records.entries()].map(([, record]) => record)
+    const images = stack.use(
+      await Images.open({
+        root: config.root,
+        images: store.collection<ImageRecord>('images'),
+        layers: store.collection<LayerRecord>('layers'),
+        launcher,
+        hosts: config.registries,
+        users: (imageId) =>
+          all()
+            .filter((c) => c.imageId === imageId)
+            .map((c) => ({ id: c.id, running: c.state.status === 'running' })),
+      }),
+    )
+    const volumes = await Volumes.open({
+      folder: join(config.root, 'volumes'),
+      records: store.collection<VolumeRecord>('volumes'),
+      clock: systemClock,
+      log,
+      // One that is being made or removed does not hold its volumes: it takes its own away itself.
+      usersOf: (name) =>
+        all()
+          .filter((c) => c.state.status !== 'removing' && c.progress.step !== 'making')
+          .filter((c) => c.mounts.some((mount) => mount.name === name))
+          .map((c) => c.id),
+    })
+    const { kernel, cgroups } = await observeMachine(instance)
+    const containers = stack.use(
+      await Containers.open({
+        root: config.root,
+        run: config.run,
+        records,
+        images,
+        volumes,
+        networks,
+        namespaces: relay,
+        overlays: relay,
+        launcher: launcherOf(keeper),
+        clock: systemClock,
+        log,
+        kernel,
+        cgroups,
+      }),
+    )
+    const facts = await machineFacts({ config, instance, cgroupVersion: cgroups.version })
+    const docker = new DockerApi(
+      {
+        life: containers,
+        views: containers,
+        streams: containers,
+        images: dockerImages(images),
+        networks: dockerNetworks(networks, containers),
+        volumes,
+        facts,
+      },
+      log,
+    )
+    const kubernetes = createKubernetesApi({
+      objects: store.objects,
+      kinds,
+      clock: systemClock,
+      log,
+      serviceSubnet: config.network.serviceSubnet,
+      version,
+    })
+    for (const server of await openSockets(options, docker, kubernetes.handle)) {
+      stack.defer(() => closeServer(server, closeGraceMs))
+    }
+    return new Daemon(containers, stack.move())
+  }
+
+  /** Stops taking requests, ends what is at work, closes the store. Containers go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync()
+  }
+}
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void
+
+/** `berth.sock` speaks both APIs, docker's under `/vN.NN/`; `docker.sock` speaks docker's alone. */
+async function openSockets(
+  { config, descriptors }: DaemonOptions,
+  docker: DockerApi,
+  kubernetes: Handle,
+): Promise<Server[]> {
+  const group = await socketGroup(config.group)
+  const at = (name: string, file: string) => {
+    const fd = descriptors.get(name)
+    if (fd !== undefined) return { fd }
+    return { path: join(config.run, file), ...(group !== undefined && { group }) }
+  }
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    docker.upgrade(request, socket, head)
+  return [
+    await listen({
+      at: at('api', 'berth.sock'),
+      handle: (request, response) =>
+        DockerApi.owns(request.url ?? '') ? docker.handle(request, response) : kubernetes(request, response),
+      upgrade,
+    }),
+    await listen({
+      at: at('docker', 'docker.sock'),
+      handle: (request, response) => docker.handle(request, response),
+      upgrade,
+    }),
+  ]
+}
