@@ -18,6 +18,8 @@ export interface UnpackOptions {
   readonly folder: string
   /** The launcher's file. */
   readonly launcher: string
+  /** Told of the stored bytes that were read so far. */
+  readonly onRead?: (bytes: number) => void
   readonly signal: AbortSignal
 }
 
@@ -95,13 +97,23 @@ async function* framesOf(options: UnpackOptions, size: { bytes: number }): Async
 }
 
 function decompressed(options: UnpackOptions): AsyncIterable<Buffer> {
-  if (options.compression === 'none') return options.source
+  const source = counted(options)
+  if (options.compression === 'none') return source
   const transform =
     options.compression === 'gzip'
       ? createGunzip({ chunkSize: 1 << 18 })
       : createZstdDecompress({ chunkSize: 1 << 18 })
-  pipeline(options.source, transform, () => {})
+  pipeline(source, transform, () => {})
   return named(transform, options.compression)
+}
+
+async function* counted(options: UnpackOptions): AsyncGenerator<Buffer> {
+  let bytes = 0
+  for await (const chunk of options.source as AsyncIterable<Buffer>) {
+    yield chunk
+    bytes += chunk.length
+    options.onRead?.(bytes)
+  }
 }
 
 /** zlib's errors ("incorrect header check") as an error that says of what. */
