@@ -81,15 +81,34 @@ static int hold_alone(int fd, enum kind kind) {
   return shutdown(fd, SHUT_RD);
 }
 
+static int port_of(int fd) {
+  union address got;
+  socklen_t size = sizeof got;
+  if (getsockname(fd, &got.any, &size) < 0) return -1;
+  return ntohs(got.any.sa_family == AF_INET ? got.v4.sin_port : got.v6.sin6_port);
+}
+
+/* A number that the kernel chose is not kept over shutdown(2), one that was asked for is. */
+static int any_port(enum kind kind, const char *address) {
+  int fd = bound_socket(kind, address, 0);
+  if (fd < 0) return -1;
+  int port = port_of(fd);
+  close(fd);
+  return port;
+}
+
 int hold_port(const char *key, enum kind kind, const char *address, uint16_t port) {
   for (struct hold *h = holds; h; h = h->next) {
     if (strcmp(h->key, key) == 0) return h->port;
   }
-  union address got;
-  socklen_t size = sizeof got;
+  if (port == 0) {
+    int chosen = any_port(kind, address);
+    if (chosen < 0) return -1;
+    port = (uint16_t)chosen;
+  }
   struct hold *h = malloc(sizeof *h + strlen(key) + 1);
   int fd = h ? bound_socket(kind, address, port) : -1;
-  if (fd < 0 || hold_alone(fd, kind) < 0 || getsockname(fd, &got.any, &size) < 0) {
+  if (fd < 0 || hold_alone(fd, kind) < 0) {
     int error = errno;
     if (fd >= 0) close(fd);
     free(h);
@@ -97,7 +116,7 @@ int hold_port(const char *key, enum kind kind, const char *address, uint16_t por
     return -1;
   }
   h->fd = fd;
-  h->port = ntohs(got.any.sa_family == AF_INET ? got.v4.sin_port : got.v6.sin6_port);
+  h->port = port;
   strcpy(h->key, key);
   h->next = holds;
   holds = h;

@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#pragma weak role_relay
-#pragma weak role_unpack
-
 static const struct {
   const char *name;
   int (*run)(int argc, char **argv);
