@@ -53,7 +53,7 @@ export class NameTable {
     this.#byAddress.set(endpoint.address, endpoint)
     const networks = this.#networksOf.get(endpoint.sandboxId) ?? new Set()
     this.#networksOf.set(endpoint.sandboxId, networks.add(endpoint.network))
-    for (const name of new Set(endpoint.names.map(lower))) {
+    for (const name of namesOf(endpoint)) {
       const key = keyOf(endpoint.network, name)
       this.#byName.set(key, [...(this.#byName.get(key) ?? []), endpoint])
     }
@@ -68,7 +68,7 @@ export class NameTable {
     const networks = this.#networksOf.get(sandboxId)
     networks?.delete(network)
     if (networks?.size === 0) this.#networksOf.delete(sandboxId)
-    for (const name of new Set(endpoint.names.map(lower))) {
+    for (const name of namesOf(endpoint)) {
       const key = keyOf(network, name)
       const left = (this.#byName.get(key) ?? []).filter((other) => other !== endpoint)
       if (left.length > 0) this.#byName.set(key, left)
@@ -130,6 +130,12 @@ export class NameTable {
 /** `10.210.0.5` → `10-210-0-5`, as Kubernetes names an endpoint without a hostname. */
 export function dashed(address: string): string {
   return formatIpv4(parseIpv4(address)).replaceAll('.', '-')
+}
+
+/** `web`, and `web.front` on network "front". */
+function namesOf(endpoint: NamedEndpoint): ReadonlySet<string> {
+  const names = endpoint.names.map(lower)
+  return new Set([...names, ...names.map((name) => `${name}.${lower(endpoint.network)}`)])
 }
 
 const lower = (name: string) => name.toLowerCase()

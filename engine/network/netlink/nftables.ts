@@ -42,6 +42,8 @@ const type = {
 } as const
 const batchBegin = 0x10
 const batchEnd = 0x11
+/** A chain's policy: NF_ACCEPT. */
+const accepts = 1
 
 export const hooks = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const
 
@@ -110,6 +112,7 @@ export function deleteTable({ family, table }: TableRef): Uint8Array {
 export function addChain({ family, table }: TableRef, name: string, base?: BaseChain): Uint8Array {
   const hooked: Attribute[] = base
     ? [
+        [7, text(base.type)],
         [
           4,
           [
@@ -117,8 +120,7 @@ export function addChain({ family, table }: TableRef, name: string, base?: BaseC
             [2, be32(base.priority >>> 0)],
           ],
         ],
-        [5, be32(1)],
-        [7, text(base.type)],
+        [5, be32(accepts)],
       ]
     : []
   return change(type.newChain, flag.create, family, [[1, text(table)], [3, text(name)], ...hooked])

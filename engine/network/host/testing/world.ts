@@ -104,6 +104,12 @@ export class World implements AsyncDisposable {
     })
   }
 
+  /** The same without blocking. */
+  async output(name: string, ...command: string[]): Promise<string> {
+    const { stdout } = await execute('nsenter', [`--net=${this.path(name)}`, ...command])
+    return stdout.trim()
+  }
+
   ip(name: string, ...command: string[]): string {
     return this.run(name, 'ip', ...command)
   }
@@ -128,12 +134,18 @@ export class World implements AsyncDisposable {
   }
 
   /** A Node program in a namespace, up to its first output. */
-  async start(name: string, script: string, ...parameters: string[]): Promise<ChildProcess> {
-    const child = spawn(
-      'nsenter',
-      [`--net=${this.path(name)}`, process.execPath, '-e', script, ...parameters],
-      { stdio: ['pipe', 'pipe', 'inherit'] },
-    )
+  start(name: string, script: string): Promise<ChildProcess> {
+    return this.#start(name, ['-e', script])
+  }
+
+  startFile(name: string, file: string, ...parameters: string[]): Promise<ChildProcess> {
+    return this.#start(name, [file, ...parameters])
+  }
+
+  async #start(name: string, parameters: readonly string[]): Promise<ChildProcess> {
+    const child = spawn('nsenter', [`--net=${this.path(name)}`, process.execPath, ...parameters], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     this.#processes.push(child)
     await once(child.stdout, 'data')
     return child
@@ -146,8 +158,7 @@ export class World implements AsyncDisposable {
       const end = (text) => { console.log(text); process.exit(0) }
       socket.on('data', (data) => end(String(data).trim())).on('error', (error) => end(error.code))
       setTimeout(() => end('timeout'), ${timeoutMs})`
-    const { stdout } = await execute('nsenter', [`--net=${this.path(name)}`, process.execPath, '-e', script])
-    return stdout.trim()
+    return this.output(name, process.execPath, '-e', script)
   }
 
   async askUdp(name: string, address: string, port: number): Promise<string> {
@@ -157,8 +168,7 @@ export class World implements AsyncDisposable {
       socket.connect(${port}, '${address}', () => socket.send('hello'))
       socket.on('message', (data) => end(String(data))).on('error', (error) => end(error.code))
       setTimeout(() => end('timeout'), 1000)`
-    const { stdout } = await execute('nsenter', [`--net=${this.path(name)}`, process.execPath, '-e', script])
-    return stdout.trim()
+    return this.output(name, process.execPath, '-e', script)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
