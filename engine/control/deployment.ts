@@ -13,7 +13,7 @@ import {
   type Write,
 } from './decision.ts'
 import { deploymentStatus } from './deployment-status.ts'
-import { isFinished } from './pods.ts'
+import { countPods, isActive, isFinished } from './pods.ts'
 import {
   annotate,
   byAge,
@@ -24,7 +24,7 @@ import {
   revisionAnnotation,
   revisionOf,
 } from './revisions.ts'
-import { isScalingEvent, limitsOf, plannedSizes, proportionalSizes } from './rollout.ts'
+import { isScalingEvent, limitsOf, plannedSizes, proportionalSizes, type SetFacts } from './rollout.ts'
 import type { View } from './view.ts'
 
 const source = 'deployment-controller'
@@ -36,7 +36,7 @@ export const deploymentController: Controller = {
   affected(view, object): readonly Key[] {
     if (object.kind === 'Deployment') return [keyOf(object)]
     if (object.kind === 'ReplicaSet') return ownerOrSelecting(view, 'Deployment', object)
-    return object.kind === 'Pod' ? recreating(view, object) : []
+    return object.kind === 'Pod' ? ofPod(view, object) : []
   },
 }
 
@@ -52,7 +52,7 @@ function reconcile(view: View, key: Key, now: number): Decision {
   const changes =
     deployment.spec.paused || isScalingEvent(deployment, sets)
       ? resize(deployment, sets, proportionalSizes(deployment, sets))
-      : roll(view, deployment, sets, current)
+      : roll(view, deployment, { sets, current, now })
   const status = report(deployment, sets, now)
   return decide([...changes, ...status.writes, ...cleanUp(deployment, sets, current)], status.again)
 }
@@ -60,28 +60,36 @@ function reconcile(view: View, key: Key, now: number): Decision {
 function roll(
   view: View,
   deployment: Deployment,
-  sets: readonly ReplicaSet[],
-  current: ReplicaSet | undefined,
-): Write[] {
+  { sets, current, now }: { sets: readonly ReplicaSet[]; current: ReplicaSet | undefined; now: number },
+): readonly Write[] {
   const old = sets.filter((set) => set !== current)
   if (deployment.spec.strategy?.type === 'Recreate') {
     const shrink = resize(deployment, old, new Map(old.map((set) => [set.metadata.uid ?? '', 0])))
     if (shrink.length > 0 || old.some((set) => podsRemain(view, set))) return shrink
   }
+  const facts = (set: ReplicaSet): SetFacts => {
+    const active = view.owned('Pod', set.metadata.uid ?? '').filter(isActive)
+    const { available } = countPods(active, deployment.spec.minReadySeconds ?? 0, now)
+    return { active: active.length, available }
+  }
+  if (!current) return createSet(view, deployment, { sets, facts })
   const revision = nextRevision(sets, current)
-  if (!current) return createSet(deployment, sets, revision)
-  return (
-    annotate(deployment, current, revision) ??
-    resize(deployment, sets, plannedSizes(deployment, sets, current))
-  )
+  const sizes = plannedSizes(deployment, { sets, current, facts })
+  return annotate(deployment, current, revision) ?? resize(deployment, sets, sizes)
 }
 
-function createSet(deployment: Deployment, sets: readonly ReplicaSet[], revision: number): Write[] {
+function createSet(
+  view: View,
+  deployment: Deployment,
+  { sets, facts }: { sets: readonly ReplicaSet[]; facts: (set: ReplicaSet) => SetFacts },
+): readonly Write[] {
   const { wanted, maxTotal } = limitsOf(deployment)
-  const others = sets.reduce((sum, old) => sum + (old.spec.replicas ?? 0), 0)
+  const others = sets.reduce((sum, old) => sum + Math.max(old.spec.replicas ?? 0, facts(old).active), 0)
+  const isTaken = (name: string) =>
+    view.get('ReplicaSet', deployment.metadata.namespace ?? '', name) !== undefined
   // A new ReplicaSet starts as large as there is room.
   const replicas = Math.max(0, Math.min(wanted, maxTotal - others))
-  const set = replicaSetFor(deployment, sets, { revision, replicas })
+  const set = replicaSetFor(deployment, isTaken, { revision: nextRevision(sets, undefined), replicas })
   const why = `Deployment "${deployment.metadata.name}" has a template that no ReplicaSet of it has`
   return [{ verb: 'create', object: set, why }, scaled(deployment, set.metadata.name ?? '', 0, replicas)]
 }
@@ -155,11 +163,9 @@ function cleanUp(
   return oldest.map((set) => deletion(set, 'it is beyond the revision history limit'))
 }
 
-function recreating(view: View, pod: KubeObject): readonly Key[] {
-  const sets = ownerOrSelecting(view, 'ReplicaSet', pod)
-  return sets.flatMap(({ namespace, name }) => {
+function ofPod(view: View, pod: KubeObject): readonly Key[] {
+  return ownerOrSelecting(view, 'ReplicaSet', pod).flatMap(({ namespace, name }) => {
     const set = view.get('ReplicaSet', namespace, name)
-    const keys = set ? ownerOrSelecting(view, 'Deployment', set) : []
-    return keys.filter((k) => view.get('Deployment', k.namespace, k.name)?.spec.strategy?.type === 'Recreate')
+    return set ? ownerOrSelecting(view, 'Deployment', set) : []
   })
 }

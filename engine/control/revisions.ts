@@ -44,16 +44,14 @@ export function nextRevision(sets: readonly ReplicaSet[], current: ReplicaSet | 
 /** The ReplicaSet for a Deployment's present template; its name ends with the template's hash, another one where that is taken. */
 export function replicaSetFor(
   deployment: Deployment,
-  sets: readonly ReplicaSet[],
+  isTaken: (name: string) => boolean,
   { revision, replicas }: { readonly revision: number; readonly replicas: number },
 ): ReplicaSet {
   const { template, selector, minReadySeconds } = deployment.spec
   const plain = comparable(template)
-  let salt = ''
   let hash = stableHash(plain)
-  for (let i = 1; sets.some((set) => set.metadata.name === `${deployment.metadata.name}-${hash}`); i++) {
-    salt = String(i)
-    hash = stableHash(plain, salt)
+  for (let i = 1; isTaken(`${deployment.metadata.name}-${hash}`); i++) {
+    hash = stableHash(plain, String(i))
   }
   const labels = { ...template.metadata?.labels, [hashLabel]: hash }
   return {

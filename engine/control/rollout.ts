@@ -21,62 +21,60 @@ export function limitsOf({ spec }: Deployment): Limits {
   return { wanted, maxTotal: wanted === 0 ? 0 : wanted + surge, minAvailable: wanted - maxUnavailable }
 }
 
-/**
- * The sizes of all ReplicaSets, by uid, one step further in the rollout to `current`: it grows as far as the surge lets it;
- * the others shrink, unhealthy pods first, as far as availability lets them.
- */
-export function plannedSizes(
-  deployment: Deployment,
-  sets: readonly ReplicaSet[],
-  current: ReplicaSet | undefined,
-): ReadonlyMap<string, number> {
-  const limits = limitsOf(deployment)
-  const old = sets.filter((set) => set !== current)
-  const sizes = new Map<string, number>()
-  const total = sum(sets, size)
-  if (current) {
-    const grown = Math.min(limits.wanted, size(current) + Math.max(0, limits.maxTotal - total))
-    const next = size(current) > limits.wanted ? limits.wanted : Math.max(grown, size(current))
-    sizes.set(uidOf(current), next)
-    // One thing at a time: shrinking is planned from what is seen after growing.
-    if (next !== size(current)) return sizes
-  }
-  shrinkOld(old, current, { limits, total }, sizes)
-  return sizes
+/** What is seen of a ReplicaSet's pods: how many there are that are not ending, and how many of them are available. */
+export interface SetFacts {
+  readonly active: number
+  readonly available: number
 }
 
 /**
- * Shrinks old sets. Worked example: 10 wanted, 2 may be missing, surge 3: old 8 (all available), new 5 (none available yet): 13 - 8 - 5 = 0
- * may go. When 2 of the new are available, 13 - 8 - 3 = 2 may.
+ * The sizes of all ReplicaSets, by uid, one step further in the rollout to `current`: it grows as far as the surge lets it;
+ * the others, oldest first, shrink, unhealthy pods first, as far as availability lets them.
  */
-function shrinkOld(
-  old: readonly ReplicaSet[],
-  current: ReplicaSet | undefined,
-  { limits, total }: { limits: Limits; total: number },
-  sizes: Map<string, number>,
-): void {
-  const newUnavailable = current ? size(current) - Math.min(size(current), available(current)) : 0
-  let mayGo = total - limits.minAvailable - newUnavailable
-  const byAge = [...old].sort((a, b) =>
-    (a.metadata.creationTimestamp ?? '') < (b.metadata.creationTimestamp ?? '') ? -1 : 1,
-  )
+export function plannedSizes(
+  deployment: Deployment,
+  {
+    sets,
+    current,
+    facts,
+  }: { sets: readonly ReplicaSet[]; current: ReplicaSet; facts: (set: ReplicaSet) => SetFacts },
+): ReadonlyMap<string, number> {
+  const limits = limitsOf(deployment)
+  // A pod that is to go is still there until its ReplicaSet has given it up.
+  const present = sum(sets, (set) => Math.max(size(set), facts(set).active))
+  const room = Math.max(0, limits.maxTotal - present)
+  const next = Math.min(limits.wanted, size(current) + room)
+  // One thing at a time: shrinking is planned from what is seen after growing.
+  if (next !== size(current)) return new Map([[uidOf(current), next]])
+  return shrunkSizes(sets, { current, facts, limits })
+}
+
+/**
+ * Shrinks old sets. Worked example: 10 wanted, 2 may be missing, surge 3: old 8 (all available), new 5 (none available yet):
+ * 13 - 8 - 5 = 0 may go. When 2 of the new are available, 13 - 8 - 3 = 2 may.
+ */
+function shrunkSizes(
+  sets: readonly ReplicaSet[],
+  { current, facts, limits }: { current: ReplicaSet; facts: (set: ReplicaSet) => SetFacts; limits: Limits },
+): ReadonlyMap<string, number> {
+  const available = (set: ReplicaSet) => Math.min(size(set), facts(set).available)
+  let mayGo = sum(sets, size) - limits.minAvailable - (size(current) - available(current))
+  const old = sets.filter((set) => set !== current)
+  const sizes = new Map<string, number>()
   // What is not available is missed by nobody.
-  for (const set of byAge) {
-    const goes = Math.min(Math.max(0, mayGo), Math.max(0, size(set) - available(set)))
+  for (const set of old) {
+    const goes = Math.min(Math.max(0, mayGo), size(set) - available(set))
     sizes.set(uidOf(set), size(set) - goes)
     mayGo -= goes
   }
-  const reachable = sum(byAge, (set) => Math.min(available(set), sizes.get(uidOf(set)) ?? 0))
-  let spare = Math.min(
-    mayGo,
-    reachable + (current ? Math.min(size(current), available(current)) : 0) - limits.minAvailable,
-  )
-  for (const set of byAge) {
+  let spare = Math.min(mayGo, sum(sets, available) - limits.minAvailable)
+  for (const set of old) {
     const left = sizes.get(uidOf(set)) ?? 0
     const goes = Math.min(Math.max(0, spare), left)
     sizes.set(uidOf(set), left - goes)
     spare -= goes
   }
+  return sizes
 }
 
 /** Whether the Deployment was resized since its active sets were last sized: that comes before the rollout. */
@@ -131,10 +129,6 @@ function revision(set: ReplicaSet): number {
 
 function size(set: ReplicaSet): number {
   return set.spec.replicas ?? 0
-}
-
-function available(set: ReplicaSet): number {
-  return set.status?.availableReplicas ?? 0
 }
 
 function uidOf(set: ReplicaSet): string {
