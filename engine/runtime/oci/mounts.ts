@@ -221,17 +221,7 @@ function cgroupMounts(destination: string, flags: number, context: MountContext 
     }
   }
   if (flags & MS.RDONLY) {
-    steps.push({
-      do: 'mount-in',
-      rootfs,
-      source: 'tmpfs',
-      target: destination,
-      type: 'tmpfs',
-      flags: flagsOf | MS.REMOUNT | MS.BIND,
-      create: 'none',
-      why: 'nothing more is added to the folder',
-      at,
-    })
+    steps.push({ do: 'read-only', rootfs, path: destination, why: 'nothing more is added to the folder', at })
   }
   return steps
 }

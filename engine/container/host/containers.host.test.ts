@@ -1,0 +1,331 @@
+import { readFile, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cgroupFolders } from '../../runtime/oci/cgroups.ts'
+import type { ContainerEvent, ContainerSettings, LogLine, LogOptions } from '../container.ts'
+import { type Bench, openBench, remains, settingsOf, shell } from './containers.testkit.ts'
+
+const signal = new AbortController().signal
+let bench: Bench
+
+beforeAll(async () => {
+  bench = await openBench()
+})
+afterAll(async () => {
+  await bench?.[Symbol.asyncDispose]()
+})
+
+async function collect(id: string, options: Partial<LogOptions> = {}): Promise<string> {
+  const lines: LogLine[] = []
+  for await (const line of bench.containers.logs(id, { stdout: true, stderr: true, ...options }, signal))
+    lines.push(line)
+  return Buffer.concat(lines.map((line) => line.content)).toString()
+}
+
+/** Runs to the end, and removes. */
+async function run(settings: ContainerSettings): Promise<{ code: number; output: string }> {
+  const { id } = await bench.containers.create(settings, signal)
+  await bench.containers.start(id, signal)
+  const { exitCode } = await bench.containers.wait(id, 'not-running', signal)
+  const output = await collect(id)
+  await bench.containers.remove(id, { force: false, volumes: true })
+  return { code: exitCode, output }
+}
+
+async function started(settings: ContainerSettings): Promise<{ id: string; pid: number }> {
+  const { id } = await bench.containers.create(settings, signal)
+  await bench.containers.start(id, signal)
+  return { id, pid: bench.containers.inspect(id).state.pid }
+}
+
+const remove = (id: string) => bench.containers.remove(id, { force: true, volumes: true })
+const read = (path: string) => readFile(path, 'utf8')
+const statusOf = async (pid: number, key: string) =>
+  new RegExp(`^${key}:\\s*(.*)$`, 'm').exec(await read(`/proc/${pid}/status`))?.[1]
+const cgroupFile = (id: string, controller: string, name: string) => {
+  const i = bench.engine.cgroups.hierarchies.findIndex((h) => h.controllers.includes(controller))
+  return read(join(cgroupFolders(bench.engine.cgroups, id)[i] ?? '', name))
+}
+const v1 = () => bench.engine.cgroups.version === 1
+
+describe('a container', () => {
+  it('ends with its exit code and keeps its output', async () => {
+    expect(await run(shell('echo out; echo err >&2; exit 3'))).toEqual({ code: 3, output: 'out\nerr\n' })
+  })
+
+  it('has user, environment, working folder and host name', async () => {
+    const { output } = await run(
+      shell('id; pwd; echo $FROM $A $HOME; hostname; cat /etc/hostname', {
+        user: 'web',
+        env: ['A=1'],
+        workingDir: '/new/folder',
+        hostname: 'box',
+      }),
+    )
+    expect(output).toBe(
+      'uid=1000(web) gid=1000(web) groups=29(audio),1000(web)\n/new/folder\nimage 1 /home/web\nbox\nbox\n',
+    )
+  })
+
+  it('has limits in cgroup files', async () => {
+    const { id } = await started(
+      shell('sleep 60', {
+        resources: { memoryBytes: 64 << 20, pidsLimit: 17, nanoCpus: 500_000_000, cpuShares: 512 },
+      }),
+    )
+    expect(await cgroupFile(id, 'pids', 'pids.max')).toBe('17\n')
+    if (v1()) {
+      expect(await cgroupFile(id, 'memory', 'memory.limit_in_bytes')).toBe(`${64 << 20}\n`)
+      expect(await cgroupFile(id, 'memory', 'memory.memsw.limit_in_bytes')).toBe(`${128 << 20}\n`)
+      expect(await cgroupFile(id, 'cpu', 'cpu.cfs_quota_us')).toBe('50000\n')
+      expect(await cgroupFile(id, 'cpu', 'cpu.shares')).toBe('512\n')
+    } else {
+      expect(await cgroupFile(id, 'memory', 'memory.max')).toBe(`${64 << 20}\n`)
+      expect(await cgroupFile(id, 'cpu', 'cpu.max')).toBe('50000 100000\n')
+    }
+    const stats = await bench.containers.stats(id)
+    expect(stats).toMatchObject({ pids: 1, pidsLimit: 17, memory: { limitBytes: 64 << 20 } })
+    expect((await bench.containers.top(id)).rows[0]?.at(-1)).toBe('sleep 60')
+    await remove(id)
+  })
+
+  it('is killed when its memory is used up, and says so', async () => {
+    const { id } = await started(
+      shell(
+        'dd if=/dev/zero of=/dev/null bs=64M count=1; head -c 64M /dev/zero | wc -c; cat /dev/zero | head -c 80M > /dev/shm/x',
+        {
+          resources: { memoryBytes: 16 << 20, memorySwapBytes: 16 << 20 },
+          shmSizeBytes: 1 << 30,
+        },
+      ),
+    )
+    await bench.containers.wait(id, 'not-running', signal)
+    expect(bench.containers.inspect(id).state.exitCode).not.toBe(0)
+    await remove(id)
+  })
+
+  it('has docker’s capabilities, seccomp and no_new_privs', async () => {
+    const { id, pid } = await started(shell('sleep 60'))
+    expect(await statusOf(pid, 'CapEff')).toBe('00000000a80425fb')
+    expect(await statusOf(pid, 'CapBnd')).toBe('00000000a80425fb')
+    expect(await statusOf(pid, 'Seccomp')).toBe('2')
+    expect(await statusOf(pid, 'NoNewPrivs')).toBe('0')
+    await remove(id)
+    const strict = await started(
+      shell('sleep 60', {
+        user: '1000',
+        noNewPrivileges: true,
+        capabilities: { add: ['NET_ADMIN'], drop: ['ALL'] },
+      }),
+    )
+    expect(await statusOf(strict.pid, 'CapEff')).toBe('0000000000000000')
+    expect(await statusOf(strict.pid, 'CapBnd')).toBe('0000000000001000')
+    expect(await statusOf(strict.pid, 'NoNewPrivs')).toBe('1')
+    await remove(strict.id)
+  })
+
+  it('sees masked and read-only paths, and devices of its own', async () => {
+    const { output } = await run(
+      shell(
+        [
+          'wc -c < /proc/interrupts',
+          'ls /sys/firmware | wc -l',
+          'echo 1 > /proc/sys/kernel/panic || echo read-only',
+          'ls /dev',
+          'head -c 3 /dev/zero | wc -c',
+          'ls /sys/fs/cgroup | wc -l',
+          'mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem || echo refused',
+          'mount -t tmpfs x /tmp || echo no mount',
+        ].join('\n'),
+      ),
+    )
+    expect(output).toContain('read-only')
+    expect(output).toMatch(/^0\n0\n/)
+    for (const name of [
+      'core',
+      'fd',
+      'full',
+      'mqueue',
+      'null',
+      'ptmx',
+      'pts',
+      'random',
+      'shm',
+      'stdin',
+      'tty',
+      'zero',
+    ]) {
+      expect(output).toContain(`\n${name}\n`)
+    }
+    expect(output).toContain('refused')
+    expect(output).toContain('no mount')
+  })
+
+  it('has a read-only root with writable tmpfs and volume', async () => {
+    const { output } = await run(
+      shell('touch /x 2>/dev/null || echo ro; touch /t/x && echo tmpfs; touch /v/x && echo volume', {
+        readOnlyRootfs: true,
+        mounts: [
+          { kind: 'tmpfs', target: '/t', readOnly: false, sizeBytes: 1 << 20 },
+          { kind: 'volume', source: 'named', target: '/v', readOnly: false },
+        ],
+      }),
+    )
+    expect(output).toBe('ro\ntmpfs\nvolume\n')
+  })
+
+  it('fills an empty volume with the image’s files', async () => {
+    const mounts = [{ kind: 'volume', source: 'filled', target: '/data', readOnly: false }] as const
+    expect((await run(shell('cat /data/inner/file; echo mine > /data/inner/file', { mounts }))).output).toBe(
+      'from the image\n',
+    )
+    expect((await run(shell('cat /data/inner/file', { mounts }))).output).toBe('mine\n')
+    expect(await read(join(bench.engine.root, 'volumes/filled/_data/inner/file'))).toBe('mine\n')
+  })
+
+  it('keeps its writable layer over a restart', async () => {
+    const { id } = await started(shell('cat /mark 2>/dev/null; echo again > /mark'))
+    await bench.containers.wait(id, 'not-running', signal)
+    await bench.containers.start(id, signal)
+    await bench.containers.wait(id, 'not-running', signal)
+    expect(await collect(id)).toBe('again\n')
+    await remove(id)
+  })
+
+  it('stops at its signal, or is killed after the grace time', async () => {
+    const kind = await started(shell('trap "exit 5" TERM; while :; do sleep 0.05; done'))
+    await sleep(100)
+    await bench.containers.stop(kind.id, { timeoutSeconds: 10 }, signal)
+    expect(bench.containers.inspect(kind.id).state).toMatchObject({ status: 'exited', exitCode: 5, pid: 0 })
+    const deaf = await started(shell('trap "" TERM; while :; do sleep 0.05; done'))
+    const from = Date.now()
+    await bench.containers.stop(deaf.id, { timeoutSeconds: 1 }, signal)
+    expect(Date.now() - from).toBeGreaterThan(900)
+    expect(bench.containers.inspect(deaf.id).state.exitCode).toBe(137)
+    for (const { id } of [kind, deaf]) await remove(id)
+  })
+
+  it('follows its log to the end, and gives the tail', async () => {
+    const { id } = await started(shell('for i in 1 2 3 4; do echo $i; sleep 0.1; done'))
+    expect(await collect(id, { follow: true })).toBe('1\n2\n3\n4\n')
+    expect(await collect(id, { tail: 2 })).toBe('3\n4\n')
+    expect(await collect(id, { tail: 0, follow: true })).toBe('')
+    expect(await collect(id, { since: Date.now() + 1000 })).toBe('')
+    await remove(id)
+  })
+
+  it('misses nothing of an attach before the start', async () => {
+    const { id } = await bench.containers.create(
+      shell('cat; echo done', { stdin: true, stdinOnce: true }),
+      signal,
+    )
+    const attached = bench.containers.attach(id, { stdin: true, stdout: true, stderr: true }, signal)
+    await bench.containers.start(id, signal)
+    const session = await attached
+    session.stdin.end('hello\n')
+    const output = await session.stdout.toArray()
+    expect(Buffer.concat(output).toString()).toBe('hello\ndone\n')
+    await remove(id)
+  })
+
+  it('runs further processes, with a terminal too', async () => {
+    const { id } = await started(shell('sleep 60', { env: ['A=b'] }))
+    const plain = await bench.containers.exec(
+      id,
+      { argv: ['sh', '-c', 'echo $A; id -u; cat; exit 7'], terminal: false, stdin: true, user: 'web' },
+      signal,
+    )
+    plain.stdin.end('typed\n')
+    expect(Buffer.concat(await plain.stdout.toArray()).toString()).toBe('b\n1000\ntyped\n')
+    expect(await plain.exited).toEqual({ code: 7 })
+    const tty = await bench.containers.exec(id, { argv: ['tty'], terminal: true, stdin: true }, signal)
+    expect(Buffer.concat(await tty.stdout.toArray()).toString()).toBe('/dev/pts/0\r\n')
+    const missing = bench.containers.exec(id, { argv: ['nothing'], terminal: false, stdin: false }, signal)
+    await expect(missing).rejects.toMatchObject({ details: { exitCode: 127 } })
+    await remove(id)
+  })
+
+  it('says why it cannot start, and can be removed', async () => {
+    const { id } = await bench.containers.create(settingsOf({ cmd: ['/nothing'] }), signal)
+    await expect(bench.containers.start(id, signal)).rejects.toMatchObject({ code: 'KERNEL' })
+    expect(bench.containers.inspect(id).state).toMatchObject({ status: 'created', exitCode: 127 })
+    await remove(id)
+    expect(await remains(bench)).toEqual([])
+  })
+
+  it('restarts by its policy, with back-off, until it is stopped', async () => {
+    const events: ContainerEvent[] = []
+    const over = new AbortController()
+    bench.containers.events((event) => events.push(event), over.signal)
+    const { id } = await started(shell('exit 1', { restart: { name: 'on-failure', maximumRetryCount: 2 } }))
+    await expect
+      .poll(() => bench.containers.inspect(id).state, { timeout: 10_000 })
+      .toMatchObject({ status: 'exited', restartCount: 2 })
+    expect(events.filter((e) => e.action === 'die')).toHaveLength(3)
+    const always = await started(shell('sleep 60', { restart: { name: 'always', maximumRetryCount: 0 } }))
+    process.kill(always.pid, 'SIGKILL')
+    await expect
+      .poll(() => bench.containers.inspect(always.id).state.pid, { timeout: 5000 })
+      .not.toBe(always.pid)
+    await expect
+      .poll(() => bench.containers.inspect(always.id).state.status, { timeout: 5000 })
+      .toBe('running')
+    await bench.containers.stop(always.id, { timeoutSeconds: 0 }, signal)
+    expect(bench.containers.inspect(always.id).state.status).toBe('exited')
+    over.abort()
+    for (const ref of [id, always.id]) await remove(ref)
+  })
+
+  it('removes itself when asked', async () => {
+    const { id } = await bench.containers.create(shell('exit 4', { autoRemove: true }), signal)
+    const gone = bench.containers.wait(id, 'removed', signal)
+    await bench.containers.start(id, signal)
+    expect(await gone).toEqual({ exitCode: 4 })
+    expect(() => bench.containers.inspect(id)).toThrow(/No such container/)
+  })
+})
+
+describe('networks', () => {
+  it('has an address, hosts and a resolver; another shares it', async () => {
+    const first = await started(shell('httpd -p 80 -h /; sleep 60', { name: 'first', networkMode: 'bridge' }))
+    const { networks, id } = bench.containers.inspect('first')
+    const address = networks.bridge?.address ?? ''
+    expect(address).toMatch(/^10\.210\./)
+    const hosts = await run(
+      shell('cat /etc/hosts /etc/resolv.conf', { networkMode: `container:${id.slice(0, 10)}` }),
+    )
+    expect(hosts.output).toContain(`${address}\t${id.slice(0, 12)}`)
+    expect(hosts.output).toContain('nameserver 10.210.0.1')
+    const shared = await run(shell('wget -q -O - http://127.0.0.1/top', { networkMode: 'container:first' }))
+    expect(shared.output).toBe('second layer\n')
+    const other = await run(shell(`wget -q -O - http://${address}/top`, { networkMode: 'bridge' }))
+    expect(other.output).toBe('second layer\n')
+    await remove(first.id)
+  })
+
+  it('has only a loopback without one, and the host’s with it', async () => {
+    const none = await run(shell('ip -o link | wc -l; ip -o addr'))
+    expect(none.output).toMatch(/^1\n1: lo .*127\.0\.0\.1/)
+    const host = await started(shell('sleep 60', { networkMode: 'host' }))
+    expect(await readlink(`/proc/${host.pid}/ns/net`)).toBe(await readlink('/proc/self/ns/net'))
+    await remove(host.id)
+  })
+})
+
+describe('removal', () => {
+  it('leaves nothing', async () => {
+    const { id } = await started(
+      shell('sleep 60', {
+        networkMode: 'bridge',
+        mounts: [{ kind: 'volume', target: '/data', readOnly: false }],
+      }),
+    )
+    await expect(bench.containers.remove(id, { force: false, volumes: true })).rejects.toMatchObject({
+      code: 'CONFLICT',
+    })
+    await remove(id)
+    await bench.networks.settled()
+    expect(await remains(bench)).toEqual([])
+  })
+})

@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ContainerRecord } from '../container.ts'
+import { type Bench, openBench, remains, shell } from './containers.testkit.ts'
+
+const signal = new AbortController().signal
+let bench: Bench
+
+beforeAll(async () => {
+  bench = await openBench()
+})
+afterAll(async () => {
+  await bench?.[Symbol.asyncDispose]()
+})
+
+/** Runs the scenario up to the step. What it printed, or nothing when it was killed. */
+async function daemon(step: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const script = join(import.meta.dirname, 'crash.testkit.ts')
+  execFile(
+    process.execPath,
+    [script, bench.top, String(step)],
+    { timeout: 60_000 },
+    (error, stdout, stderr) => {
+      if (error && error.signal !== 'SIGKILL') reject(new Error(`${error.message}\n${stderr}`))
+      else resolve(stdout)
+    },
+  )
+  return promise
+}
+
+/** What must hold of every record and of the machine after any recovery. */
+async function check(records: readonly ContainerRecord[], step: number): Promise<void> {
+  const at = `killed at step ${step}`
+  expect(records.length, at).toBeLessThanOrEqual(1)
+  const left = await remains(bench)
+  for (const record of records) {
+    expect(['created', 'running', 'exited'], at).toContain(record.state.status)
+    const runs = record.state.status === 'running'
+    expect(record.progress.step, at).toBe(runs ? 'up' : 'idle')
+    expect(runs && existsSync(`/proc/${record.state.pid}`), at).toBe(runs)
+    expect(Object.keys(record.networks), at).toEqual(runs ? ['bridge'] : [])
+    if (!runs) expect(left, at).toEqual([join(bench.engine.root, 'containers', record.id)])
+  }
+  if (records.length === 0) expect(left, at).toEqual([])
+  const members = bench.networks.inspect('bridge').endpoints.map((lease) => lease.sandboxId)
+  const running = records.filter((record) => record.state.status === 'running').map((record) => record.id)
+  expect(members, at).toEqual(running)
+}
+
+describe('a daemon that is killed', () => {
+  it('at any step leaves nothing that its next start does not finish or remove', {
+    timeout: 300_000,
+  }, async () => {
+    await bench.stop()
+    const total = Number(await daemon(0))
+    expect(total).toBeGreaterThan(40)
+    const seen = new Set<string>()
+    for (let step = 1; step <= total; step++) {
+      await daemon(step)
+      bench = await openBench({ top: bench.top })
+      const records = bench.containers.list()
+      await check(records, step)
+      for (const record of records) {
+        seen.add(record.state.status)
+        if (record.state.status !== 'running') {
+          await bench.containers.start(record.id, signal)
+          expect(bench.containers.inspect(record.id).state.status).toBe('running')
+        }
+        await bench.containers.remove(record.id, { force: true, volumes: true })
+      }
+      await bench.networks.settled()
+      expect(await remains(bench), `killed at step ${step}`).toEqual([])
+      expect(
+        await readdir(join(bench.engine.root, 'volumes')).catch(() => []),
+        `killed at step ${step}`,
+      ).toEqual([])
+      await bench.stop()
+    }
+    expect(seen).toEqual(new Set(['created', 'running', 'exited']))
+    bench = await openBench({ top: bench.top })
+  })
+
+  it('finds its running containers again, and the exits of the others', async () => {
+    const long = await bench.containers.create(shell('while :; do echo tick; sleep 0.1; done'), signal)
+    const short = await bench.containers.create(shell('sleep 0.3; exit 9'), signal)
+    for (const { id } of [long, short]) await bench.containers.start(id, signal)
+    const { pid } = bench.containers.inspect(long.id).state
+    await bench.stop()
+    await sleep(600)
+    bench = await openBench({ top: bench.top })
+    expect(bench.containers.inspect(long.id).state).toMatchObject({ status: 'running', pid })
+    expect(bench.containers.inspect(short.id).state).toMatchObject({ status: 'exited', exitCode: 9 })
+    await bench.containers.stop(long.id, { timeoutSeconds: 0 }, signal)
+    expect(bench.containers.inspect(long.id).state).toMatchObject({ status: 'exited', exitCode: 137 })
+    for (const { id } of [long, short]) await bench.containers.remove(id, { force: false, volumes: true })
+  })
+
+  it('notices a container whose supervisor was killed', async () => {
+    const { id } = await bench.containers.create(shell('sleep 60'), signal)
+    await bench.containers.start(id, signal)
+    const { pid } = bench.containers.inspect(id).state
+    const gone = bench.containers.wait(id, 'not-running', signal)
+    const parent = Number(/^PPid:\s*(\d+)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1])
+    process.kill(parent, 'SIGKILL')
+    expect(await gone).toEqual({ exitCode: 137 })
+    await bench.containers.remove(id, { force: true, volumes: true })
+    // Nobody but the machine's PID 1 can reap it, in its own time.
+    expect(await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State:\tZ')).toContain('State:\tZ')
+    expect(await remains(bench)).toEqual([])
+  })
+})

@@ -1,0 +1,73 @@
+import { argv, exit, kill, pid } from 'node:process'
+import { openBench, shell } from './containers.testkit.ts'
+import type { Engine } from './engine.ts'
+
+/**
+ * A daemon that is killed: `node crash.testkit.ts FOLDER STEP` creates, starts, stops, starts and removes a container
+ * and kills itself before or after its STEP-th effect; without one it goes through and prints how many there are.
+ */
+const [, , top = '', limit = '0'] = argv
+const signal = new AbortController().signal
+let steps = 0
+let counting = false
+
+function step(): void {
+  if (counting && ++steps === Number(limit)) kill(pid, 'SIGKILL')
+}
+
+/** Counts each of these methods before and after. */
+function counted<T extends object>(target: T, names: readonly string[]): T {
+  return new Proxy(target, {
+    get(object, name) {
+      const value = Reflect.get(object, name)
+      if (typeof value !== 'function') return value
+      const method = value.bind(object)
+      if (!names.includes(String(name))) return method
+      return async (...args: unknown[]) => {
+        step()
+        const result = await method(...args)
+        step()
+        return result
+      }
+    },
+  })
+}
+
+function wrap(engine: Engine): Engine {
+  return {
+    ...engine,
+    records: counted(engine.records, ['write']),
+    images: counted(engine.images, ['rootfs']),
+    volumes: counted(engine.volumes, ['ensure', 'remove']),
+    networks: counted(engine.networks, ['attach', 'detach', 'publish']),
+    namespaces: counted(engine.namespaces, ['pinNamespaces', 'unpin']),
+    overlays: counted(engine.overlays, ['mountOverlay', 'unmount']),
+    launcher: {
+      connect: engine.launcher.connect,
+      readExit: engine.launcher.readExit,
+      launch: async (plan, until) => {
+        step()
+        const supervisor = await engine.launcher.launch(plan, until)
+        step()
+        return counted(supervisor, ['start', 'signal'])
+      },
+    },
+  }
+}
+
+const bench = await openBench({ top, wrap })
+counting = true
+const settings = shell('echo hello; sleep 60', {
+  name: 'victim',
+  networkMode: 'bridge',
+  ports: [{ hostIp: '', hostPort: 18080, containerPort: 80, protocol: 'tcp' }],
+  mounts: [{ kind: 'volume', target: '/data', readOnly: false }],
+})
+const { id } = await bench.containers.create(settings, signal)
+await bench.containers.start(id, signal)
+await bench.containers.stop(id, { timeoutSeconds: 0 }, signal)
+await bench.containers.start(id, signal)
+await bench.containers.remove(id, { force: true, volumes: true })
+console.log(steps)
+await bench.stop()
+exit(0)
