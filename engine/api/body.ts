@@ -4,6 +4,7 @@ import { mergePatched } from '../object/patch/merge.ts'
 import { strategicPatched } from '../object/patch/strategic.ts'
 import type { FieldSchema } from '../object/schema.ts'
 import type { ApiRequest } from './message.ts'
+import { decodeProtobuf } from './protobuf/decode.ts'
 
 /** As large as Kubernetes takes. */
 export const bodyLimitBytes = 3 * 1024 * 1024
@@ -13,20 +14,15 @@ export function contentType({ headers }: ApiRequest): string {
   return (headers['content-type'] ?? 'application/json').split(';')[0]?.trim() ?? ''
 }
 
-/** Reads a body of JSON or, where the type says so, YAML. An empty one is undefined. Throws `INVALID`. */
+/**
+ * Reads a body of JSON or, where the type says so, protobuf (as clients of built-in kinds send) or YAML. An empty one is
+ * undefined. Throws `INVALID`.
+ */
 export async function readBody(request: ApiRequest): Promise<unknown> {
   if (request.body.length === 0) return undefined
-  const text = new TextDecoder().decode(request.body)
   const type = contentType(request)
-  if (type.includes('protobuf') || type.includes('cbor')) {
-    throw new BerthError(
-      'INVALID',
-      `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`,
-      {
-        details: { unsupportedMediaType: true },
-      },
-    )
-  }
+  if (type === 'application/vnd.kubernetes.protobuf') return decodeProtobuf(request.body)
+  const text = new TextDecoder().decode(request.body)
   try {
     return JSON.parse(text)
   } catch (error) {

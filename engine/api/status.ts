@@ -172,7 +172,7 @@ function forbidden(error: BerthError, { text, details }: Subject): Failure {
 }
 
 function invalid(error: BerthError): Failure {
-  const { name, group, kind, causes, field } = (error.details ?? {}) as StatusDetails & { field?: string }
+  const { name, group, kind, causes } = (error.details ?? {}) as StatusDetails
   return {
     code: 422,
     reason: 'Invalid',
@@ -181,9 +181,7 @@ function invalid(error: BerthError): Failure {
       ...(name ? { name } : {}),
       ...(group ? { group } : {}),
       ...(kind ? { kind } : {}),
-      causes: causes ?? [
-        { reason: 'FieldValueInvalid', message: error.message, ...(field ? { field } : {}) },
-      ],
+      ...(causes ? { causes } : {}),
     },
   }
 }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChangeRecord, Watcher } from '../store/history.ts'
 import type { StoredObject } from '../store/object.ts'
@@ -6,8 +7,8 @@ import type { Selection } from './selection.ts'
 import { statusOf } from './status.ts'
 
 const bookmarkMs = 30_000
-/** A watch without a timeout of its own ends between these, so that clients come back at different times. */
-const usualTimeoutSeconds = [1800, 3600] as const
+/** A watch without a timeout of its own ends after this and up to as much again, so that clients come back at different times. */
+const leastTimeoutMs = 1_800_000
 
 export interface WatchRequest {
   readonly groupKind: string
@@ -27,8 +28,10 @@ export interface WatchRequest {
 
 /** Lines of a watch: one JSON object each. Throws GONE before the first when `from` is too old. */
 export function watchLines(objects: ObjectStore, request: WatchRequest): AsyncIterable<string> {
-  const seconds = request.timeoutSeconds || usualTimeoutSeconds[0] * (1 + Math.random())
-  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(seconds * 1000)])
+  const timeoutMs = request.timeoutSeconds
+    ? Math.min(request.timeoutSeconds * 1000, 2 ** 31 - 1)
+    : leastTimeoutMs + randomInt(leastTimeoutMs)
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)])
   const initial =
     request.from === undefined || request.sendInitial
       ? objects.list(request.groupKind, request.namespace).filter(request.selection)
