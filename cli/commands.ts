@@ -34,6 +34,41 @@ export const groups: Readonly<Record<Group, string>> = {
 /** Every command of berth, in the order of its help. */
 export const commands: readonly CommandEntry[] = [
   {
+    name: 'template',
+    group: 'chart',
+    manners: 'helm',
+    summary: 'Render a chart and print its objects',
+    load: () => import('./chart/template.ts'),
+  },
+  {
+    name: 'lint',
+    group: 'chart',
+    manners: 'helm',
+    summary: 'Examine a chart for possible issues',
+    load: () => import('./chart/lint.ts'),
+  },
+  {
+    name: 'show',
+    group: 'chart',
+    manners: 'helm',
+    summary: 'Print what a chart says of itself: chart, values, readme, all',
+    load: () => import('./chart/show.ts'),
+  },
+  {
+    name: 'package',
+    group: 'chart',
+    manners: 'helm',
+    summary: 'Pack a chart folder into a chart archive',
+    load: () => import('./chart/package.ts'),
+  },
+  {
+    name: 'push',
+    group: 'chart',
+    manners: 'helm',
+    summary: 'Push a packed chart to a registry',
+    load: () => import('./chart/push.ts'),
+  },
+  {
     name: 'run',
     group: 'container',
     manners: 'docker',
@@ -172,6 +207,13 @@ export const commands: readonly CommandEntry[] = [
     manners: 'docker',
     summary: 'Networks: create, ls, inspect, connect, disconnect, rm',
     load: () => import('./system/network.ts'),
+  },
+  {
+    name: 'registry',
+    group: 'system',
+    manners: 'helm',
+    summary: 'OCI registries: serve one, log in, log out',
+    load: () => import('./system/registry.ts'),
   },
   {
     name: 'daemon',

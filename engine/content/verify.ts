@@ -37,11 +37,13 @@ export function verifyBytes<T extends Uint8Array>(content: T, promised: Promised
 
 /**
  * Passes bytes on and hashes them. Its end comes only when digest and size hold: who reads to the end cannot forget
- * to verify. One byte more than promised fails at once, so that a sender cannot fill the disk.
+ * to verify, and who stops at the last promised byte cannot either: the last piece is passed on only when all holds. One
+ * byte more than promised fails at once, so that a sender cannot fill the disk.
  */
 export function verifyStream(promised: Promised): Transform {
   const hash = createHash(algorithmOf(promised.digest))
   let sizeBytes = 0
+  let last: Buffer | undefined
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       sizeBytes += chunk.length
@@ -50,7 +52,9 @@ export function verifyStream(promised: Promised): Transform {
         return
       }
       hash.update(chunk)
-      done(null, chunk)
+      if (last !== undefined) this.push(last)
+      last = chunk
+      done()
     },
     flush(done) {
       if (promised.sizeBytes !== undefined && sizeBytes !== promised.sizeBytes) {
@@ -58,7 +62,8 @@ export function verifyStream(promised: Promised): Transform {
         return
       }
       const digest: Digest = `${algorithmOf(promised.digest)}:${hash.digest('hex')}`
-      done(digest === promised.digest ? null : mismatch(promised, { digest }))
+      if (digest === promised.digest) done(null, last)
+      else done(mismatch(promised, { digest }))
     },
   })
 }

@@ -55,7 +55,7 @@ function hintFor(code: Code, answer: { registry: string; status: number }): stri
   if (answer.status === 429)
     return 'the registry limits how much is pulled: log in, wait, or configure a mirror'
   if (code === 'UNAUTHORIZED' || code === 'FORBIDDEN') {
-    return `the repository is private or does not exist: berth login ${answer.registry === 'docker.io' ? '' : answer.registry}`.trim()
+    return `the repository is private or does not exist: berth registry login ${answer.registry === 'docker.io' ? '' : answer.registry}`.trim()
   }
   return code === 'NOT_FOUND' ? 'look at the spelling of repository and tag' : undefined
 }
