@@ -95,7 +95,9 @@ function at(seed: number, run: () => void): void {
 }
 
 describe('a rolling update', () => {
-  it('never has fewer ready pods than it must nor more pods than it may, over 200 seeds', { timeout: 30_000 }, () => {
+  it('never has fewer ready pods than it must nor more pods than it may, over 200 seeds', {
+    timeout: 30_000,
+  }, () => {
     for (const seed of seeds) {
       at(seed, () => {
         const random = seededRandom(seed * 7919)

@@ -129,12 +129,12 @@ export class ControlLoop implements AsyncDisposable {
 
   async #work(id: string, { controller, key }: Job): Promise<void> {
     const { clock, log, view } = this.#options
+    const done: { write: ObjectWrite; stored: KubeObject | undefined }[] = []
     try {
       const { writes, again } = controller.reconcile(view, key, clock.now())
       // Forgotten before the writes: what they change may bring the key back.
       if (writes.length === 0 && again === undefined) this.#jobs.delete(id)
       if (again !== undefined) this.#queue.addAt(id, again)
-      const done: { write: ObjectWrite; stored: KubeObject | undefined }[] = []
       for (const write of writes) {
         const stored = await this.#execute(controller, write)
         if (write.verb !== 'event') done.push({ write, stored })
@@ -147,6 +147,7 @@ export class ControlLoop implements AsyncDisposable {
       if (!usual && !this.#options.signal.aborted) {
         log('warn', `${controller.name}: ${keyText(key)}: ${messageOf(error)}`)
       }
+      await this.#seen(done)
       this.#jobs.set(id, { controller, key })
       this.#queue.done(id, 'failed')
       this.#queue.addFailed(id, clock.now())
