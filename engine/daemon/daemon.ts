@@ -41,8 +41,8 @@ export interface DaemonOptions {
   readonly onFatal: (error: Error) => void
 }
 
-/** Requests at work get this long when the daemon ends; their clients try again. */
-const closeGraceMs = 3000
+/** Requests at work get this long when the daemon ends, then they are cut: followed logs and waits never end by themselves. */
+const closeGraceMs = 1000
 
 /**
  * Everything joined. Order of start: what is recorded (store), what the kernel is asked through (relay), networks,
@@ -68,7 +68,9 @@ export class Daemon implements AsyncDisposable {
     const keeper = options.keeperSocket
       ? stack.use(await Keeper.open(options.keeperSocket, signal))
       : undefined
-    keeper?.closed.then(() => options.onFatal(new Error('The keeper is gone')))
+    keeper?.closed.then(() => {
+      if (!signal.aborted) options.onFatal(new Error('The keeper is gone'))
+    })
     const store = stack.use(
       await Store.open({ folder: join(config.root, 'db'), log, onFatal: options.onFatal }),
     )
@@ -152,9 +154,10 @@ export class Daemon implements AsyncDisposable {
       serviceSubnet: config.network.serviceSubnet,
       version,
     })
-    for (const server of await openSockets(options, docker, kubernetes.handle)) {
-      stack.defer(() => closeServer(server, closeGraceMs))
-    }
+    const servers = await openSockets(options, docker, kubernetes.handle)
+    stack.defer(async () => {
+      await Promise.all(servers.map((server) => closeServer(server, closeGraceMs)))
+    })
     return new Daemon(containers, stack.move())
   }
 

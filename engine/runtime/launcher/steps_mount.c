@@ -80,7 +80,7 @@ int do_mount_in(struct context *x, struct cursor *c) {
   char path[FD_PATH_SIZE];
   fd_path(path, fd);
   int result = 0;
-  if (flags & MS_BIND) {
+  if ((flags & (MS_BIND | MS_REMOUNT)) == MS_BIND) {
     result = bind_onto(x, source, fd, flags, propagation, recursive);
   } else if (mount(source, path, or_null(type), flags, or_null(data)) < 0) {
     result = fail(x, "mount %s on %s", type, target);
