@@ -78,9 +78,10 @@ async function busybox(debian: string): Promise<Record<string, LayerFile>> {
 /** redis-server and redis-cli with every shared library of their Debian closure. */
 async function redis(debian: string): Promise<Record<string, LayerFile>> {
   const files: Record<string, LayerFile> = { data: { folder: true }, var: { folder: true } }
-  for (const name of ['redis-server', 'redis-cli']) {
-    files[`usr/bin/${name}`] = await firstOf(debian, [`usr/bin/${name}`, 'usr/bin/redis-check-rdb'])
-  }
+  // In Debian redis-server is a link to the one program that is all of Redis' tools.
+  files['usr/bin/redis-check-rdb'] = await firstOf(debian, ['usr/bin/redis-check-rdb'])
+  files['usr/bin/redis-server'] = { link: 'redis-check-rdb' }
+  files['usr/bin/redis-cli'] = await firstOf(debian, ['usr/bin/redis-cli'])
   const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
   for (const folder of [`lib/${triplet}`, `usr/lib/${triplet}`, 'lib64', 'usr/lib64', 'lib']) {
     for (const name of await list(join(debian, folder))) {
