@@ -81,7 +81,8 @@ describe('a process', () => {
   it('has a supervisor and an init that hold nothing of their maker and run from sealed memory', async () => {
     const supervisor = await bench.create(await bench.plan({ argv: ['sleep', '60'] }))
     const state = await readState(supervisor.stateFolder)
-    expect(state?.pid).toBe(supervisor.pid)
+    const fields = (await readFile(`/proc/${supervisor.pid}/stat`, 'utf8')).split(') ')[1]?.split(' ')
+    expect(state).toMatchObject({ pid: supervisor.pid, startTicks: Number(fields?.[22 - 3]) })
     for (const pid of [supervisor.pid, state?.supervisorPid ?? 0]) {
       const exe = `/proc/${pid}/exe`
       expect(await readlink(exe)).toMatch(/^\/memfd:berth-launcher/)

@@ -329,41 +329,53 @@ describe('a supervisor', () => {
     await supervisor.signal(9)
   })
 
-  it('takes at most 1 MiB of memory', async () => {
-    const supervisor = await started(['sleep', '60'], {
-      log: { path: join(bench.folder, 'm.log'), maxSizeBytes: 0, maxFiles: 1 },
-    })
-    const state = await readState(supervisor.stateFolder)
-    const pss = (await readFile(`/proc/${state?.supervisorPid}/smaps_rollup`, 'utf8')).match(
-      /^Pss: +(\d+)/m,
-    )?.[1]
-    expect(Number(pss)).toBeLessThanOrEqual(1024)
-    await supervisor.signal(9)
-  })
+  it.skipIf(process.env.BERTH_LAUNCHER)(
+    'takes at most 1 MiB of memory (not measured with sanitizers)',
+    async () => {
+      const supervisor = await started(['sleep', '60'], {
+        log: { path: join(bench.folder, 'm.log'), maxSizeBytes: 0, maxFiles: 1 },
+      })
+      const state = await readState(supervisor.stateFolder)
+      const pss = (await readFile(`/proc/${state?.supervisorPid}/smaps_rollup`, 'utf8')).match(
+        /^Pss: +(\d+)/m,
+      )?.[1]
+      expect(Number(pss)).toBeLessThanOrEqual(1024)
+      await supervisor.signal(9)
+    },
+  )
 
-  it('reaps orphans of a container without a PID namespace, and ends all by cgroup', async () => {
-    const cgroup = existsSync('/sys/fs/cgroup/pids')
-      ? [`/sys/fs/cgroup/pids/berth-test-${process.pid}`, `/sys/fs/cgroup/freezer/berth-test-${process.pid}`]
-      : [`/sys/fs/cgroup/berth-test-${process.pid}`]
-    const supervisor = await bench.create(
-      await bench.plan({
-        argv: ['sh', '-c', '(sleep 300 &); (sleep 300 &); echo up; exec sleep 0.2'],
-        flags: allNamespaces & ~clone.pid,
-        settings: { cgroups: cgroup },
-        host: cgroup.map((path) => ({ do: 'mkdir', path, mode: 0o755, why: 'test' })),
-        parent: cgroup.map((path) => ({ do: 'cgroup-attach', path, why: 'test' })),
-      }),
-    )
-    const session = await supervisor.attach({ stdin: false, stdout: true, stderr: false })
-    await supervisor.start()
-    await once(session.stdout, 'data')
-    const pids = (await readFile(`${cgroup[0]}/cgroup.procs`, 'utf8')).trim().split('\n').map(Number)
-    expect(pids).toHaveLength(3)
-    expect(await readFile(`/proc/${supervisor.pid}/cgroup`, 'utf8')).toMatch(/berth-test/)
-    expect((await supervisor.exited).code).toBe(0)
-    for (const pid of pids) expect(await alive(pid)).toBe(false)
-    for (const path of cgroup) expect(existsSync(path)).toBe(false)
-  })
+  const v1 = ['pids', 'freezer'].map((name) => `/sys/fs/cgroup/${name}`)
+  const v2 = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].filter((path) =>
+    existsSync(`${path}/cgroup.subtree_control`),
+  )
+  it.each([
+    ['version 1', v1.every((path) => existsSync(path)) ? v1 : []],
+    ['version 2', v2.slice(0, 1)],
+  ])(
+    'reaps orphans of a container without a PID namespace, and ends all by cgroup of %s',
+    async (version, tops) => {
+      const cgroup = tops.map((top) => `${top}/berth-test-${process.pid}`)
+      if (cgroup.length === 0) return console.warn(`skipped: this machine has no cgroup of ${version}`)
+      const supervisor = await bench.create(
+        await bench.plan({
+          argv: ['sh', '-c', '(sleep 300 &); (sleep 300 &); echo up; exec sleep 0.2'],
+          flags: allNamespaces & ~clone.pid,
+          settings: { cgroups: cgroup },
+          host: cgroup.map((path) => ({ do: 'mkdir', path, mode: 0o755, why: 'test' })),
+          parent: cgroup.map((path) => ({ do: 'cgroup-attach', path, why: 'test' })),
+        }),
+      )
+      const session = await supervisor.attach({ stdin: false, stdout: true, stderr: false })
+      await supervisor.start()
+      await once(session.stdout, 'data')
+      const pids = (await readFile(`${cgroup[0]}/cgroup.procs`, 'utf8')).trim().split('\n').map(Number)
+      expect(pids).toHaveLength(3)
+      expect(await readFile(`/proc/${supervisor.pid}/cgroup`, 'utf8')).toMatch(/berth-test/)
+      expect((await supervisor.exited).code).toBe(0)
+      for (const pid of pids) expect(await alive(pid)).toBe(false)
+      for (const path of cgroup) expect(existsSync(path)).toBe(false)
+    },
+  )
 
   it('tells that memory ran out', async () => {
     const v1 = existsSync('/sys/fs/cgroup/memory')

@@ -9,14 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-int state_write(const char *folder, const char *name, const char *text) {
+int state_write(const char *folder, const char *name, const char *text, bool durable) {
   char temporary[NAME_MAX + 1];
   snprintf(temporary, sizeof temporary, "%s.tmp", name);
   int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (parent < 0) return -1;
   int fd = openat(parent, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  bool done = fd >= 0 && write_full(fd, text, strlen(text)) == 0 && fdatasync(fd) == 0 &&
-              renameat(parent, temporary, parent, name) == 0 && fsync(parent) == 0;
+  bool done = fd >= 0 && write_full(fd, text, strlen(text)) == 0 && (!durable || fdatasync(fd) == 0) &&
+              renameat(parent, temporary, parent, name) == 0 && (!durable || fsync(parent) == 0);
   int error = errno;
   if (fd >= 0) close(fd);
   if (!done) unlinkat(parent, temporary, 0);

@@ -106,7 +106,8 @@ static int write_state(void) {
   if (field) start = strtoull(field, NULL, 10);
   snprintf(text, sizeof text, "version %d\npid %d\nstart %llu\nsupervisor %d\n", PROTOCOL_VERSION,
            (int)supervisor.main.ends.pid, start, (int)getpid());
-  return state_write(supervisor.plan.settings.state_folder, "state", text);
+  /* A loss of power ends the process that this describes, so it need not survive one: it costs a millisecond. */
+  return state_write(supervisor.plan.settings.state_folder, "state", text, false);
 }
 
 static void wait_for_child(pid_t pid) {
@@ -278,7 +279,7 @@ static void finish(void) {
   unlink(s->socket);
   snprintf(text, sizeof text, "code %d\nsignal %d\noom %d\nfinished %llu\n", p->code, p->signal, oom,
            (unsigned long long)finished);
-  state_write(s->state_folder, "exit", text);
+  state_write(s->state_folder, "exit", text, true);
   struct {
     uint32_t numbers[2];
     uint8_t rest[9];

@@ -93,7 +93,7 @@ int *process_input(struct process *p);
 void session_start(struct client *c, uint32_t request, const uint8_t *plan, size_t size);
 void session_finish(struct session *s);
 
-/* state.c: files of the state folder, whole or not at all, durable when this returns. -1 with errno. */
-int state_write(const char *folder, const char *name, const char *text);
+/* state.c: files of the state folder, whole or not at all. durable: also after a loss of power. -1 with errno. */
+int state_write(const char *folder, const char *name, const char *text, bool durable);
 
 #endif
