@@ -1,7 +1,7 @@
 import { BerthError } from '../../base/error.ts'
 import { newId } from '../../base/host/id.ts'
 import type { Collection } from '../../store/collection.ts'
-import { formatIpv4, formatSubnet, parseIpv4, parseSubnet, type Subnet } from '../address.ts'
+import { formatIpv4, formatSubnet, overlaps, parseIpv4, parseSubnet, type Subnet } from '../address.ts'
 import { planSubnet, splitPool } from '../networks.ts'
 import { macOf } from '../pool.ts'
 import type { NetworkRecord } from '../types.ts'
@@ -75,6 +75,16 @@ export class Bridges {
     const known = this.#options.records.get(defaultNetwork)
     if (known) return known
     const subnet = splitPool(this.#options.pool).first
+    for (const { to } of await this.#options.links.routes()) {
+      if (!overlaps(to, subnet) && !overlaps(to, this.#options.services)) continue
+      throw new BerthError(
+        'CONFIGURATION',
+        `Cannot use ${formatSubnet(this.#options.pool)} and ${formatSubnet(this.#options.services)} for containers and services: this host has a route to ${formatSubnet(to)}`,
+        {
+          hint: 'set network.subnet and network.serviceSubnet in the configuration to ranges that are free here',
+        },
+      )
+    }
     return this.#make(defaultNetwork, { id: newId(), subnet, bridge: this.#options.suffixed('berth0') })
   }
 

@@ -35,17 +35,22 @@ export class Firewall {
   async open(): Promise<void> {
     this.#found = (await this.#table.observe()) ?? emptyElements()
     await this.#options.relay.subscribe(netlinkNetfilter, nftablesGroup, (event) => this.#changed(event))
-    await this.apply()
+    await this.applyBridges()
   }
 
-  /** Makes the kernel hold what the policy says now. */
-  async apply(): Promise<void> {
-    await Promise.all([this.#table.apply(() => this.#wanted()), this.#foreign.ensure(() => this.#bridges())])
+  /** Makes berth's table hold what the policy says now. */
+  apply(): Promise<void> {
+    return this.#table.apply(() => this.#wanted())
+  }
+
+  /** The same, and the rules in chains of others, which name bridges. */
+  async applyBridges(): Promise<void> {
+    await Promise.all([this.apply(), this.#foreign.ensure(() => this.#bridges())])
   }
 
   async setServices(services: readonly ServiceAddress[]): Promise<void> {
     this.#services = services.flatMap(targetsOf)
-    await this.#table.apply(() => this.#wanted())
+    await this.apply()
   }
 
   async close(options: { remove?: boolean }): Promise<void> {
@@ -86,7 +91,7 @@ export class Firewall {
       })
       this.#table.forget()
     }
-    if (!this.#closed) await this.apply()
+    if (!this.#closed) await this.applyBridges()
   }
 }
 

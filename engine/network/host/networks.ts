@@ -1,16 +1,16 @@
-import { BerthError } from '../../base/error.ts'
+import { BerthError, isBerthError } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
 import type { Relay } from '../../runtime/host/relay.ts'
 import type { Collection } from '../../store/collection.ts'
 import { formatIpv4, parseSubnet } from '../address.ts'
 import { NameTable } from '../names.ts'
-import { portTarget } from '../ports.ts'
+import { type HostPort, planPorts, portsMeet, portTarget } from '../ports.ts'
 import type { Endpoint, Lease, NetworkRecord, PublishedPort, ServiceAddress } from '../types.ts'
 import { Bridges, defaultNetwork, type NetworkSettings } from './bridges.ts'
 import { type AttachOptions, Endpoints } from './endpoints.ts'
 import { Firewall } from './firewall.ts'
 import { Links } from './links.ts'
-import { type PortHolder, PublishedPorts } from './ports.ts'
+import { HostPorts, type PortHolder } from './ports.ts'
 
 export interface NetworksOptions {
   readonly relay: Relay
@@ -40,7 +40,9 @@ export class Networks implements AsyncDisposable {
   readonly #bridges: Bridges
   readonly #endpoints: Endpoints
   readonly #firewall: Firewall
-  readonly #ports: PublishedPorts
+  readonly #ports: HostPorts
+  /** Of services. */
+  #servicePorts: readonly HostPort[] = []
 
   private constructor(options: NetworksOptions) {
     const { relay, records, leases, log } = options
@@ -52,7 +54,7 @@ export class Networks implements AsyncDisposable {
     this.names = new NameTable(options.domain)
     this.dnsAddress = formatIpv4(pool.base + 1)
     this.#bridges = new Bridges({ links, records, pool, services, suffixed, now: Date.now })
-    this.#ports = new PublishedPorts(options)
+    this.#ports = new HostPorts(options)
     this.#endpoints = new Endpoints({
       links,
       bridges: this.#bridges,
@@ -89,14 +91,14 @@ export class Networks implements AsyncDisposable {
   /** The network of everything that names none; made when missing. */
   async ensureDefault(): Promise<NetworkRecord> {
     const record = await this.#bridges.ensureDefault()
-    await this.#firewall.apply()
+    await this.#firewall.applyBridges()
     return record
   }
 
   /** Throws ALREADY_EXISTS, or CONFLICT for a subnet that overlaps another or a route of the host. */
   async create(name: string, settings: NetworkSettings = {}): Promise<NetworkRecord> {
     const record = await this.#bridges.create(name, settings)
-    await this.#firewall.apply()
+    await this.#firewall.applyBridges()
     return record
   }
 
@@ -112,7 +114,7 @@ export class Networks implements AsyncDisposable {
       })
     }
     await this.#bridges.remove(record)
-    await this.#firewall.apply()
+    await this.#firewall.applyBridges()
   }
 
   list(): NetworkRecord[] {
@@ -164,11 +166,24 @@ export class Networks implements AsyncDisposable {
         `Cannot publish port ${stray.containerPort}: ${stray.address} is no address of the sandbox`,
       )
     }
-    const others = this.#endpoints.list().filter((lease) => lease.sandboxId !== sandboxId)
-    const bound = await this.#ports.bind(ports, {
-      before: mine.flatMap((lease) => lease.ports),
-      taken: others.flatMap((lease) => lease.ports),
-    })
+    const plan = planPorts(
+      mine.flatMap((lease) => lease.ports),
+      ports,
+    )
+    const fresh: PublishedPort[] = []
+    const bound: PublishedPort[] = []
+    try {
+      for (const port of ports) {
+        const kept = plan.keep.get(port)
+        const claimed = kept ?? (await this.#ports.claim(port))
+        if (!kept) fresh.push(claimed)
+        bound.push(claimed)
+      }
+    } catch (error) {
+      await this.#ports.release(fresh)
+      throw error
+    }
+    await this.#ports.release(plan.gone)
     await Promise.all([this.#endpoints.setPorts(sandboxId, bound), this.#firewall.apply()])
     return bound
   }
@@ -178,9 +193,37 @@ export class Networks implements AsyncDisposable {
     await this.publish(sandboxId, [])
   }
 
-  /** All ports of all services there are; replaces those of before. Connections to removed endpoints go on. */
-  setServices(services: readonly ServiceAddress[]): Promise<void> {
-    return this.#firewall.setServices(services)
+  /**
+   * All ports of all services there are; replaces those of before. Connections to removed endpoints go on. Gives the
+   * ports of the host that could not be taken, for another has them; those services are reached by address only.
+   */
+  async setServices(
+    services: readonly ServiceAddress[],
+  ): Promise<readonly { readonly port: HostPort; readonly error: Error }[]> {
+    const refused: { port: HostPort; error: Error }[] = []
+    const wanted = services.flatMap(({ hostPort, protocol }) =>
+      hostPort === undefined ? [] : [{ hostIp: '', hostPort, protocol }],
+    )
+    const gone = this.#servicePorts.filter((port) => !wanted.some((other) => portsMeet(port, other)))
+    const held = this.#servicePorts.filter((port) => !gone.includes(port))
+    await this.#ports.release(gone)
+    for (const port of wanted) {
+      if (held.some((other) => portsMeet(port, other))) continue
+      try {
+        held.push(await this.#ports.claim(port))
+      } catch (error) {
+        if (!isBerthError(error)) throw error
+        refused.push({ port, error })
+      }
+    }
+    this.#servicePorts = held
+    await this.#firewall.setServices(
+      services.map(({ hostPort, ...service }) => {
+        const own = held.some((port) => port.hostPort === hostPort && port.protocol === service.protocol)
+        return own && hostPort !== undefined ? { ...service, hostPort } : service
+      }),
+    )
+    return refused
   }
 
   /**
@@ -189,7 +232,7 @@ export class Networks implements AsyncDisposable {
    */
   async reconcile(livingSandboxIds: ReadonlySet<string>): Promise<void> {
     await this.#endpoints.reconcile(livingSandboxIds)
-    await this.#firewall.apply()
+    await this.#firewall.applyBridges()
   }
 
   /** Settles when links that are going have gone. */
@@ -204,7 +247,10 @@ export class Networks implements AsyncDisposable {
     if (!options.remove) return
     await this.#endpoints.clear()
     await this.#bridges.clear()
-    await this.#ports.release(this.#endpoints.list().flatMap((lease) => lease.ports))
+    await this.#ports.release([
+      ...this.#endpoints.list().flatMap((lease) => lease.ports),
+      ...this.#servicePorts,
+    ])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

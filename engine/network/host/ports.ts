@@ -1,7 +1,6 @@
-import { BerthError, messageOf } from '../../base/error.ts'
+import { BerthError, isBerthError, messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
-import { isAnyAddress, portsMeet } from '../ports.ts'
-import type { PublishedPort } from '../types.ts'
+import { type HostPort, isAnyAddress, portsMeet } from '../ports.ts'
 
 /** Binds ports of the host so that nobody else does: the keeper, which outlives the daemon. */
 export interface PortHolder {
@@ -15,10 +14,14 @@ export interface PortHolder {
 const firstDrawn = 49153
 const lastDrawn = 65535
 
-/** The published ports of this host: which are taken, and the sockets that hold them. */
-export class PublishedPorts {
+/**
+ * The ports of this host that belong to containers and services, and the sockets that hold them. A port is taken as
+ * soon as it is claimed, before anything is waited for, so that two claims at once cannot both win.
+ */
+export class HostPorts {
   readonly #holder: PortHolder | undefined
   readonly #log: Log
+  readonly #taken = new Set<HostPort>()
   #next = firstDrawn
 
   constructor(options: { holder?: PortHolder; log: Log }) {
@@ -26,34 +29,25 @@ export class PublishedPorts {
     this.#log = options.log
   }
 
-  /**
-   * Holds the ports, those of `before` that are not among them are let go. All or none. The result has a port where 0
-   * was asked for.
-   */
-  async bind(
-    asked: readonly PublishedPort[],
-    known: { readonly before: readonly PublishedPort[]; readonly taken: readonly PublishedPort[] },
-  ): Promise<PublishedPort[]> {
-    const bound: PublishedPort[] = []
-    const fresh: PublishedPort[] = []
-    try {
-      for (const port of asked) {
-        const same = known.before.find((old) => isSame(old, port) && !bound.includes(old))
-        const held = same ?? (await this.#hold(port, [...known.taken, ...bound]))
-        if (!same) fresh.push(held)
-        bound.push(held)
+  /** Takes the port (0: a free one), and gives it as taken. CONFLICT when a container, service or process has it. */
+  async claim<T extends HostPort>(asked: T): Promise<T> {
+    if (asked.hostPort !== 0) return this.#take(asked)
+    for (let tries = lastDrawn - firstDrawn + 1; tries > 0; tries--) {
+      const drawn = { ...asked, hostPort: this.#next }
+      this.#next = this.#next === lastDrawn ? firstDrawn : this.#next + 1
+      try {
+        return await this.#take(drawn)
+      } catch (error) {
+        if (!isBerthError(error, 'CONFLICT')) throw error
       }
-    } catch (error) {
-      await this.release(fresh)
-      throw error
     }
-    await this.release(known.before.filter((old) => !bound.includes(old)))
-    return bound
+    throw new BerthError('CONFLICT', 'Cannot publish a port: none of the host is free')
   }
 
-  /** Holds again what was published before a restart; what fails is logged, for the containers run. */
-  async restore(ports: readonly PublishedPort[]): Promise<void> {
+  /** Takes what was taken before a restart; what another process has now is logged, for the containers run. */
+  async restore(ports: readonly HostPort[]): Promise<void> {
     for (const port of ports) {
+      this.#taken.add(port)
       await this.#holder?.bind(socketOf(port)).catch((error) => {
         this.#log('warn', `Cannot hold port ${port.hostPort} again`, { error: messageOf(error) })
       })
@@ -61,53 +55,41 @@ export class PublishedPorts {
   }
 
   /** Idempotent. */
-  async release(ports: readonly PublishedPort[]): Promise<void> {
-    await Promise.all(ports.map((port) => this.#holder?.release(socketOf(port))))
+  async release(ports: readonly HostPort[]): Promise<void> {
+    await Promise.all(
+      ports.map(async (port) => {
+        const held = [...this.#taken].find((other) => isSamePort(other, port))
+        if (!held) return
+        this.#taken.delete(held)
+        await this.#holder?.release(socketOf(held))
+      }),
+    )
   }
 
-  async #hold(port: PublishedPort, taken: readonly PublishedPort[]): Promise<PublishedPort> {
-    if (port.hostPort !== 0) {
-      if (taken.some((other) => portsMeet(other, port))) {
-        throw new BerthError(
-          'CONFLICT',
-          `Cannot publish port ${port.hostPort}/${port.protocol}: a container has it`,
-          {
-            hint: 'berth ps shows who publishes which port',
-          },
-        )
-      }
+  async #take<T extends HostPort>(port: T): Promise<T> {
+    if ([...this.#taken].some((other) => portsMeet(other, port))) {
+      throw new BerthError(
+        'CONFLICT',
+        `Cannot publish port ${port.hostPort}/${port.protocol}: a container or service has it`,
+        { hint: 'berth ps shows who publishes which port' },
+      )
+    }
+    this.#taken.add(port)
+    try {
       await this.#holder?.bind(socketOf(port))
-      return port
+    } catch (error) {
+      this.#taken.delete(port)
+      throw error
     }
-    for (let tries = lastDrawn - firstDrawn + 1; tries > 0; tries--) {
-      const drawn = { ...port, hostPort: this.#next }
-      this.#next = this.#next === lastDrawn ? firstDrawn : this.#next + 1
-      if (taken.some((other) => portsMeet(other, drawn))) continue
-      try {
-        await this.#holder?.bind(socketOf(drawn))
-        return drawn
-      } catch (error) {
-        if (!(error instanceof BerthError) || error.code !== 'CONFLICT') throw error
-      }
-    }
-    throw new BerthError('CONFLICT', `Cannot publish port ${port.containerPort}: no port of the host is free`)
+    return port
   }
 }
 
-function socketOf(port: PublishedPort): { protocol: string; address: string; port: number } {
-  return {
-    protocol: port.protocol,
-    address: isAnyAddress(port.hostIp) ? '0.0.0.0' : port.hostIp,
-    port: port.hostPort,
-  }
+function isSamePort(a: HostPort, b: HostPort): boolean {
+  return a.protocol === b.protocol && a.hostPort === b.hostPort && a.hostIp === b.hostIp
 }
 
-function isSame(old: PublishedPort, asked: PublishedPort): boolean {
-  return (
-    old.hostIp === asked.hostIp &&
-    (asked.hostPort === 0 || old.hostPort === asked.hostPort) &&
-    old.containerPort === asked.containerPort &&
-    old.protocol === asked.protocol &&
-    old.address === asked.address
-  )
+function socketOf(port: HostPort): { protocol: string; address: string; port: number } {
+  const address = isAnyAddress(port.hostIp) ? '0.0.0.0' : port.hostIp
+  return { protocol: port.protocol, address, port: port.hostPort }
 }
