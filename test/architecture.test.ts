@@ -56,15 +56,19 @@ const effects =
 
 /** Runtime dependencies; ARCHITECTURE.md gives a sentence of reason for each. */
 const dependencies = [
+  '@peculiar/x509',
   'ajv',
   'ajv-draft-04',
   'ajv-formats',
+  'bcryptjs',
   'commander',
   'dns-packet',
   'fast-json-patch',
   'handlebars',
+  'reflect-metadata',
   'tar-stream',
   'undici',
+  'ws',
   'yaml',
 ]
 
