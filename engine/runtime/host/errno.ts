@@ -1,13 +1,10 @@
-import { constants } from 'node:os'
+import { getSystemErrorName } from 'node:util'
 import { BerthError } from '../../base/error.ts'
 
-const names: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
-)
-
 /** The name of an errno, such as `ENOENT`, or `errno 999`. */
-export function errnoName(errno: number): string {
-  return names.get(errno) ?? `errno ${errno}`
+function errnoName(errno: number): string {
+  const name = errno > 0 ? getSystemErrorName(-errno) : ''
+  return name.startsWith('E') ? name : `errno ${errno}`
 }
 
 /** The error of a system call that somebody else made for us. `details.errno` is the name. */

@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { packageRoot } from '../../base/host/entry.ts'
+import { launcherFile } from './launcher.ts'
 import { Relay } from './relay.ts'
 
-const launcher = join(packageRoot(), 'dist/launcher')
+const launcher = launcherFile()
 
 describe('relay', () => {
   let folder = ''

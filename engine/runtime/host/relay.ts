@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { BerthError } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
-import { FieldWriter } from '../fields.ts'
+import { FlatWriter } from '../encode.ts'
 import { failure } from './errno.ts'
 import { RelayLane } from './relay-lane.ts'
 import { messagesOf } from './relay-messages.ts'
@@ -71,12 +71,12 @@ export class Relay implements AsyncDisposable {
    */
   async netlink(protocol: number, message: Uint8Array, options: NetlinkOptions = {}): Promise<Uint8Array[]> {
     const lane = options.background ? 'slow' : protocol === 0 ? 'links' : 'rules'
-    const fields = new FieldWriter()
-      .u16(protocol)
-      .string(options.netns ?? '')
-      .string(options.target ?? '')
-      .bytes(message)
-      .done()
+    const fields = flat((w) => {
+      w.u16(protocol)
+      w.text(options.netns ?? '')
+      w.text(options.target ?? '')
+      w.bytes(message)
+    })
     const action = options.action ?? 'talk to the kernel over netlink'
     for (let attempt = 0; ; attempt++) {
       const answer = messagesOf(await this.#request(lane, request.netlink, fields, action), action)
@@ -93,7 +93,10 @@ export class Relay implements AsyncDisposable {
     group: number,
     onEvent: (messages: Uint8Array | undefined) => void,
   ): Promise<void> {
-    const fields = new FieldWriter().u16(protocol).u32(group).done()
+    const fields = flat((w) => {
+      w.u16(protocol)
+      w.u32(group)
+    })
     await this.#lane('watch').subscribe(request.subscribe, fields, onEvent)
   }
 
@@ -107,20 +110,19 @@ export class Relay implements AsyncDisposable {
   ): Promise<void> {
     const paths = [pins.net, pins.ipc, pins.uts].filter((path) => path !== undefined)
     await Promise.all(paths.map((path) => mkdir(dirname(path), { recursive: true, mode: 0o700 })))
-    const sysctls = Object.entries(options.sysctls ?? {})
-    const fields = new FieldWriter()
-      .string(pins.net ?? '')
-      .string(pins.ipc ?? '')
-      .string(pins.uts ?? '')
-      .string(options.hostname ?? '')
-      .u16(sysctls.length)
-    for (const [name, value] of sysctls) fields.string(name).string(value)
-    await this.#request('mounts', request.pin, fields.done(), `make namespaces ${paths.join(', ')}`)
+    const fields = flat((w) => {
+      for (const text of [pins.net, pins.ipc, pins.uts, options.hostname]) w.text(text ?? '')
+      w.list(Object.entries(options.sysctls ?? {}), ([name, value]) => {
+        w.text(name)
+        w.text(value)
+      })
+    })
+    await this.#request('mounts', request.pin, fields, `make namespaces ${paths.join(', ')}`)
   }
 
   /** Lets go of a pinned namespace: unmounts the file and removes it. Idempotent. */
   async unpin(path: string): Promise<void> {
-    const fields = new FieldWriter().string(path).done()
+    const fields = flat((w) => w.text(path))
     await this.#request('slow', request.unpin, fields, `unpin namespace ${path}`)
   }
 
@@ -132,13 +134,10 @@ export class Relay implements AsyncDisposable {
     flags?: number
     options?: string
   }): Promise<void> {
-    const fields = new FieldWriter()
-      .u64(BigInt(mount.flags ?? 0))
-      .string(mount.source ?? '')
-      .string(mount.target)
-      .string(mount.type ?? '')
-      .string(mount.options ?? '')
-      .done()
+    const fields = flat((w) => {
+      w.u64(mount.flags ?? 0)
+      for (const text of [mount.source, mount.target, mount.type, mount.options]) w.text(text ?? '')
+    })
     await this.#request('mounts', request.mount, fields, `mount ${mount.target}`)
   }
 
@@ -150,30 +149,27 @@ export class Relay implements AsyncDisposable {
     work?: string
     target: string
   }): Promise<void> {
-    const fields = new FieldWriter()
-      .string(overlay.folder)
-      .string(overlay.target)
-      .string(overlayOptions(overlay))
-      .done()
+    const options = overlayOptions(overlay)
+    const fields = flat((w) => {
+      for (const text of [overlay.folder, overlay.target, options]) w.text(text)
+    })
     await this.#request('mounts', request.overlay, fields, `mount overlay ${overlay.target}`)
   }
 
   /** Unmounts everything at `path`. Idempotent: not mounted or not there is success. */
   async unmount(path: string, options: { lazy?: boolean } = {}): Promise<void> {
-    const fields = new FieldWriter()
-      .u8(options.lazy ? 1 : 0)
-      .string(path)
-      .done()
+    const fields = flat((w) => {
+      w.u8(options.lazy ?? false)
+      w.text(path)
+    })
     await this.#request('mounts', request.unmount, fields, `unmount ${path}`)
   }
 
   /** Writes a sysctl (`net.ipv4.ip_forward`) as seen in a network namespace, the host's when none is given. */
   async sysctl(name: string, value: string, options: { netns?: string } = {}): Promise<void> {
-    const fields = new FieldWriter()
-      .string(options.netns ?? '')
-      .string(name)
-      .string(value)
-      .done()
+    const fields = flat((w) => {
+      for (const text of [options.netns ?? '', name, value]) w.text(text)
+    })
     await this.#request('mounts', request.sysctl, fields, `set sysctl ${name} to ${JSON.stringify(value)}`)
   }
 
@@ -203,6 +199,12 @@ export class Relay implements AsyncDisposable {
     }
     return lane
   }
+}
+
+function flat(write: (w: FlatWriter) => void): Uint8Array {
+  const w = new FlatWriter()
+  write(w)
+  return w.finish()
 }
 
 /** The option string of an overlay. mount(2) silently cuts it at a page, so that a longer one is refused here. */

@@ -4,13 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { packageRoot } from '../../../base/host/entry.ts'
+import { launcherFile } from '../../../runtime/host/launcher.ts'
 import { Relay } from '../../../runtime/host/relay.ts'
 import { MemoryCollection } from '../../../store/collection.ts'
 import type { Lease, NetworkRecord } from '../../types.ts'
 import { Networks } from '../networks.ts'
 
-const launcher = join(packageRoot(), 'dist/launcher')
+const launcher = launcherFile()
 
 /**
  * For host tests: a "host" that is a network namespace of its own, with a neighbour machine (another one) as its
