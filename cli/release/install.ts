@@ -1,0 +1,102 @@
+import { Command } from 'commander'
+import { BerthError } from '../../engine/base/error.ts'
+import { readValueFlags } from '../../engine/chart/host/values.ts'
+import type { InstallRequest } from '../../engine/release/requests.ts'
+import { addValueFlags, type ValueOptions, valueFlags } from '../chart/flags.ts'
+import { type LocateOptions, locateChart } from '../chart/locate.ts'
+import { nameAndChart } from '../chart/names.ts'
+import type { Output } from '../output.ts'
+import { addChangeFlags, type ChangeOptions, changeOptions, namespaceOf, openEngine } from './connect.ts'
+import { manifestsText, releaseText, writeValue } from './present.ts'
+import { progressOf } from './progress.ts'
+
+/** Flags of install and upgrade, as commander names them. */
+export interface MakeOptions extends ValueOptions, LocateOptions, ChangeOptions {
+  readonly createNamespace?: true
+  readonly takeOwnership?: true
+  readonly skipSchemaValidation?: true
+  readonly dryRun?: true | string
+  readonly labels?: string
+  readonly generateName?: true
+  readonly output?: string
+  readonly quiet?: true
+}
+
+/** Adds the flags that install and upgrade share. */
+export function addMakeFlags(command: Command): Command {
+  return addValueFlags(
+    addChangeFlags(command)
+      .option('--create-namespace', 'make the namespace when it is missing')
+      .option('--dry-run [kind]', 'print what would be applied: client, or server, which asks the API too')
+      .option('--rollback-on-failure', 'undo what failed; implies --wait')
+      .option('--atomic', 'the same, by its old name')
+      .option('--force-conflicts', 'take fields that somebody else changed')
+      .option('--take-ownership', 'take objects that are there already')
+      .option('--skip-schema-validation', 'do not hold values against values.schema.json')
+      .option('-l, --labels <labels>', 'labels of the record: key1=val1,key2=val2')
+      .option('--version <version>', 'version of a chart from a registry')
+      .option('--username <name>', 'for the registry')
+      .option('--password <text>', 'for the registry')
+      .option('--plain-http', 'speak HTTP to the registry')
+      .option('-q, --quiet', 'no progress')
+      .option('-o, --output <format>', 'table, json or yaml'),
+  )
+}
+
+/** What the flags of install and upgrade ask of the engine. */
+export async function makeRequest(
+  name: string,
+  place: string,
+  options: MakeOptions & { atomic?: true },
+  output: Output,
+): Promise<InstallRequest> {
+  const dryRun =
+    options.dryRun === undefined ? undefined : options.dryRun === true ? 'client' : options.dryRun
+  if (dryRun !== undefined && !['client', 'server', 'none'].includes(dryRun))
+    throw new BerthError('USAGE', `--dry-run is "${dryRun}", should be client, server or none`)
+  const rollback = options.rollbackOnFailure ?? options.atomic
+  return {
+    name,
+    namespace: namespaceOf(options, output),
+    chart: await locateChart(place, options, output),
+    values: await readValueFlags(valueFlags(options), output.interruptible()),
+    createNamespace: options.createNamespace ?? false,
+    takeOwnership: options.takeOwnership ?? false,
+    skipSchema: options.skipSchemaValidation ?? false,
+    ...(dryRun === 'client' || dryRun === 'server' ? { dryRun } : {}),
+    labels: Object.fromEntries(
+      (options.labels ?? '')
+        .split(',')
+        .filter(Boolean)
+        .map((one) => one.split('=', 2) as [string, string]),
+    ),
+    options: changeOptions({ ...options, ...(rollback ? { rollbackOnFailure: rollback } : {}) }),
+  }
+}
+
+/** `berth install [NAME] CHART`. */
+export function command(output: Output): Command {
+  const made = new Command('install')
+    .description('Install a chart')
+    .argument('[name]')
+    .argument('[chart]')
+    .option('-g, --generate-name', 'make a name for the release')
+    .action(async (first: string | undefined, second: string | undefined, options: MakeOptions) => {
+      const { name, chart } = nameAndChart('install', [first, second], options.generateName)
+      if (name === undefined)
+        throw new BerthError('INVALID', 'must either provide a name or specify --generate-name', {
+          hint: `berth install NAME ${chart}`,
+        })
+      const request = await makeRequest(name, chart, options, output)
+      const record = await openEngine(options, output).install(request, {
+        signal: output.interruptible(),
+        onProgress: progressOf(output, options.quiet ?? false),
+      })
+      if (output.format === 'json' || output.format === 'yaml') writeValue(record, output)
+      else
+        output.write(
+          `${releaseText(record, { notes: !request.dryRun })}${request.dryRun ? manifestsText(record) : ''}`,
+        )
+    })
+  return addMakeFlags(made)
+}

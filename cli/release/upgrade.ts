@@ -1,0 +1,56 @@
+import { Command } from 'commander'
+import type { ValuesMode } from '../../engine/release/requests.ts'
+import type { Output } from '../output.ts'
+import { openEngine } from './connect.ts'
+import { addMakeFlags, type MakeOptions, makeRequest } from './install.ts'
+import { manifestsText, releaseText, writeValue } from './present.ts'
+import { progressOf } from './progress.ts'
+
+interface UpgradeOptions extends MakeOptions {
+  readonly install?: true
+  readonly reuseValues?: true
+  readonly resetValues?: true
+  readonly resetThenReuseValues?: true
+}
+
+/** `berth upgrade NAME CHART`. */
+export function command(output: Output): Command {
+  const made = new Command('upgrade')
+    .description('Upgrade a release')
+    .argument('<name>')
+    .argument('<chart>')
+    .option('-i, --install', 'install the release when there is none')
+    .option('--reuse-values', "keep the last release's values and merge what is given")
+    .option('--reset-values', "begin from the chart's values")
+    .option(
+      '--reset-then-reuse-values',
+      "begin from the chart's values, then the last release's, then what is given",
+    )
+    .option('--history-max <count>', 'revisions that are kept; 0 keeps all', '10')
+    .action(async (name: string, chart: string, options: UpgradeOptions) => {
+      const engine = openEngine(options, output)
+      const request = await makeRequest(name, chart, options, output)
+      const before = (
+        await engine.records.list({ namespace: request.namespace, release: name }, output.interruptible())
+      ).at(-1)
+      const status = before?.record.info.status
+      const installs = options.install === true && (status === undefined || status === 'uninstalled')
+      if (installs) output.line(`Release "${name}" does not exist. Installing it now.`)
+      const record = await engine.upgrade(
+        { ...request, install: options.install ?? false, valuesMode: modeOf(options) },
+        { signal: output.interruptible(), onProgress: progressOf(output, options.quiet ?? false) },
+      )
+      if (output.format === 'json' || output.format === 'yaml') return writeValue(record, output)
+      if (!installs && !request.dryRun) output.line(`Release "${name}" has been upgraded. Happy Helming!`)
+      output.write(
+        `${releaseText(record, { notes: !request.dryRun })}${request.dryRun ? manifestsText(record) : ''}`,
+      )
+    })
+  return addMakeFlags(made)
+}
+
+function modeOf(options: UpgradeOptions): ValuesMode {
+  if (options.resetThenReuseValues) return 'reset-then-reuse'
+  if (options.resetValues) return 'reset'
+  return options.reuseValues ? 'reuse' : 'default'
+}
