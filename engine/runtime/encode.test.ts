@@ -68,7 +68,8 @@ describe('encode', () => {
   })
 
   it('takes an unlimited resource', () => {
-    const unlimited = encodeLaunch(plan([{ do: 'rlimit', resource: 7, soft: -1, hard: -1, why: '' }]))
+    const hard = JSON.parse('18446744073709551615')
+    const unlimited = encodeLaunch(plan([{ do: 'rlimit', resource: 7, soft: -1, hard, why: '' }]))
     expect([...unlimited.slice(-16)]).toEqual(Array(16).fill(255))
   })
 

@@ -41,9 +41,9 @@ export class FlatWriter {
     this.#number(4, (view) => view.setInt32(0, value, true))
   }
 
-  /** 64 bits; a number must be a safe integer, -1 and `Infinity` are all ones (RLIM_INFINITY). */
+  /** 64 bits; a number must be a safe integer; -1, and 2^64 - 1 however JSON rounded it, are all ones (RLIM_INFINITY). */
   u64(value: number | bigint): void {
-    const all = value === -1 || value === Number.POSITIVE_INFINITY
+    const all = value === -1 || (typeof value === 'number' && value >= 2 ** 64)
     if (!all && typeof value === 'number' && !(Number.isSafeInteger(value) && value >= 0)) {
       throw outOfRange(value)
     }

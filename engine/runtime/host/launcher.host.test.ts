@@ -78,6 +78,11 @@ describe('a process', () => {
     expect(out.trim().split('\n')).toEqual(['0', '1', '2'])
   })
 
+  it('blocks and ignores no signal', async () => {
+    const { out } = await bench.run({ argv: ['grep', '-E', '^Sig(Blk|Ign)', '/proc/self/status'] })
+    expect(out).toBe('SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n')
+  })
+
   it('has a supervisor and an init that hold nothing of their maker and run from sealed memory', async () => {
     const supervisor = await bench.create(await bench.plan({ argv: ['sleep', '60'] }))
     const state = await readState(supervisor.stateFolder)

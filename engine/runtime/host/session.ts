@@ -17,7 +17,7 @@ export interface ExecSession extends AttachSession {
   /** As the host counts. */
   readonly pid: number
   signal(signo: number): Promise<void>
-  /** Resolves after the last output was delivered to the streams' buffers. */
+  /** Comes after all output: whoever waits for it must read both outputs, or let them flow with `resume()`. */
   readonly exited: Promise<{ code: number }>
 }
 

@@ -160,7 +160,9 @@ export class Supervisor implements AsyncDisposable {
 
   /** Joins what the container reads and writes from now on; attach before `start` to miss nothing. */
   async attach(options: { stdin: boolean; stdout: boolean; stderr: boolean }): Promise<AttachSession> {
-    const { connection, streams } = await this.#open('attach to the container')
+    const { connection, streams } = await this.#open('attach to the container', (type, _payload, of) => {
+      if (type === frame.exit) of.end()
+    })
     const flags = (options.stdin ? 1 : 0) | (options.stdout ? 2 : 0) | (options.stderr ? 4 : 0)
     await connection.request(frame.attach, Uint8Array.of(flags), 'attach to the container')
     connection.closed.then(() => streams.end())
@@ -178,12 +180,15 @@ export class Supervisor implements AsyncDisposable {
     const exit = Promise.withResolvers<{ code: number }>()
     exit.promise.catch(() => {})
     const action = `execute ${plan.id}`
-    const { connection, streams } = await this.#open(action, (type, payload) => {
+    const { connection, streams } = await this.#open(action, (type, payload, of) => {
       if (type !== frame.execExit) return
-      streams.end()
+      of.end()
       exit.resolve({ code: payload.readUInt32LE(0) })
-      connection.close()
     })
+    exit.promise.then(
+      () => connection.close(),
+      () => {},
+    )
     connection.closed.then(() => {
       streams.end()
       exit.reject(new BerthError('UNAVAILABLE', `Cannot ${action}: the supervisor closed the connection`))
@@ -214,7 +219,7 @@ export class Supervisor implements AsyncDisposable {
 
   async #open(
     action: string,
-    onFrame: (type: number, payload: Buffer) => void = () => {},
+    onFrame: (type: number, payload: Buffer, streams: Streams) => void,
   ): Promise<{ connection: Connection; streams: Streams }> {
     const signal = AbortSignal.timeout(30_000)
     let opened: Connection | undefined
@@ -224,7 +229,7 @@ export class Supervisor implements AsyncDisposable {
       signal,
       onFrame: (type, payload) => {
         streams.onFrame(opened as Connection, type, payload)
-        onFrame(type, payload)
+        onFrame(type, payload, streams)
       },
     })
     opened = connection

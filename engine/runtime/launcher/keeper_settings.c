@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SETTINGS_LIMIT (1u << 20)
+#define SETTINGS_LIMIT (256u << 10)
 #define LOCK_TRIES 60
 #define EXIT_CONFIGURATION 78
 
@@ -24,14 +24,15 @@ static int complain(const char *action, const char *subject) {
   return errno == EPROTO || errno == EINVAL ? EXIT_CONFIGURATION : 1;
 }
 
-/* To its end; the memory is kept, because all texts point into it. */
+/* All texts of the settings point into these bytes. */
+static uint8_t bytes[SETTINGS_LIMIT];
+
 static int read_settings(const char *file, struct cursor *c) {
   int fd = file ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-  uint8_t *bytes = malloc(SETTINGS_LIMIT);
   size_t size = 0;
-  if (fd < 0 || !bytes) return -1;
+  if (fd < 0) return -1;
   for (;;) {
-    ssize_t n = read(fd, bytes + size, SETTINGS_LIMIT - size);
+    ssize_t n = read(fd, bytes + size, sizeof bytes - size);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return -1;
     if (n == 0) break;
@@ -39,9 +40,7 @@ static int read_settings(const char *file, struct cursor *c) {
   }
   close(fd);
   if (!file && open("/dev/null", O_RDONLY) < 0) return -1;
-  uint8_t *fitted = realloc(bytes, size + 1);
-  if (!fitted) return -1;
-  *c = (struct cursor){.at = fitted, .end = fitted + size};
+  *c = (struct cursor){.at = bytes, .end = bytes + size};
   return 0;
 }
 

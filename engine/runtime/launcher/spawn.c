@@ -175,9 +175,10 @@ static pid_t make_process(struct context *x, struct start *s, int channel) {
   pid_t helper = clone_process(0);
   if (helper == 0) helper_main(s, flags);
   if (helper < 0) return fail(x, "clone3");
-  struct packet packet;
-  int descriptor, type = channel_receive(channel, &packet, &descriptor, true);
+  /* What it had to say lies in the channel once it is gone; waiting there would be for ever if it was killed. */
   while (waitpid(helper, NULL, 0) < 0 && errno == EINTR) continue;
+  struct packet packet;
+  int descriptor, type = channel_receive(channel, &packet, &descriptor, false);
   if (type == MESSAGE_PID) return packet.pid;
   if (type == MESSAGE_FAILED) {
     *x->failure = packet.failure;

@@ -298,7 +298,9 @@ static void watch_all(int *signals) {
   watched = 0;
   for (int i = 0; i < CLIENT_LIMIT; i++) {
     struct client *c = supervisor.clients[i];
-    if (c && c->fd < 0) client_remove(c);
+    /* Having got its EXIT, it is let go; others may still have to read theirs. */
+    bool told = supervisor.status == STATUS_EXITED && c && c->spool_from == c->spool_to;
+    if (c && (c->fd < 0 || told)) client_remove(c);
     c = supervisor.clients[i];
     if (!c) continue;
     clients++;
