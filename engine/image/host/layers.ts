@@ -91,12 +91,17 @@ export class Layers {
     for (const [chainId] of this.#records.entries()) yield chainId as Digest
   }
 
-  /** Downloads (resuming) and unpacks a layer, unless it is here. Whoever wants the same layer at once shares the work. */
+  /**
+   * Downloads (resuming) and unpacks the last layer of a chain (bottom first), after those below it, unless it is here.
+   * Whoever wants the same layer at once shares the work.
+   */
   async ensure(
-    layer: WantedLayer,
+    chain: readonly WantedLayer[],
     source: LayerSource,
     wanted: { onProgress: OnProgress; signal: AbortSignal },
   ): Promise<LayerRecord> {
+    const layer = chain.at(-1)
+    if (!layer) return { number: 0, sizeBytes: 0, unpacked: 0 }
     const here = this.#records.get(layer.chainId)
     if (here) {
       wanted.onProgress({ layer: layer.digest, state: 'exists' })
@@ -106,7 +111,9 @@ export class Layers {
     return this.#unpacks.run(layer.chainId, wanted, async (onProgress, signal) => {
       await this.download(layer, source, { onProgress, signal })
       onProgress({ layer: layer.digest, state: 'downloaded' })
-      const record = await this.#unpackGate.enter(() => this.#unpack(layer, { onProgress, signal }))
+      const below = chain.slice(0, -1)
+      await this.ensure(below, source, { onProgress: () => {}, signal })
+      const record = await this.#unpackGate.enter(() => this.#unpack(layer, below, { onProgress, signal }))
       onProgress({ layer: layer.digest, state: 'done' })
       return record
     })
@@ -173,11 +180,15 @@ export class Layers {
 
   async #unpack(
     layer: WantedLayer,
+    below: readonly WantedLayer[],
     wanted: { onProgress: OnProgress; signal: AbortSignal },
   ): Promise<LayerRecord> {
     const { onProgress, signal } = wanted
     signal.throwIfAborted()
     const number = this.#next++
+    const lower = below
+      .map((one) => join(this.folder, String(this.#records.get(one.chainId)?.number)))
+      .reverse()
     const temporary = join(this.folder, `tmp-${number}`)
     const final = join(this.folder, String(number))
     try {
@@ -188,6 +199,7 @@ export class Layers {
         compression: layer.compression,
         diffId: layer.diffId,
         folder: temporary,
+        lower,
         launcher: this.#launcher,
         onRead: (currentBytes) =>
           onProgress({ layer: layer.digest, state: 'extracting', currentBytes, totalBytes: layer.sizeBytes }),

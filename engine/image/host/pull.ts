@@ -63,9 +63,9 @@ export async function fetchImage(options: FetchOptions): Promise<{ image: ImageR
   const onProgress = throttled(options.onProgress, progressEveryMs, () => performance.now())
   // The first failure ends the others: a half image is no use.
   const failed = new AbortController()
-  const all = wanted.map((layer) =>
+  const all = wanted.map((_, i) =>
     layers.ensure(
-      layer,
+      wanted.slice(0, i + 1),
       { client, reference },
       { onProgress, signal: AbortSignal.any([signal, failed.signal]) },
     ),

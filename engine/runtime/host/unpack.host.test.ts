@@ -199,6 +199,58 @@ describe('unpackLayer', () => {
     expect((await readdir(folder)).sort()).toEqual(['a', 'b'])
   })
 
+  it('takes what it does not say of a folder from the layers below', async () => {
+    const [bottom, middle] = [join(top, 'bottom'), join(top, 'middle')]
+    await mkdir(bottom)
+    await mkdir(middle)
+    const first = await archive(
+      { name: './', type: 'directory', mode: 0o750, uid: 3 },
+      {
+        name: 'tmp',
+        type: 'directory',
+        mode: 0o1777,
+        uid: 5,
+        gid: 6,
+        pax: { 'SCHILY.xattr.user.note': 'x' },
+      },
+      { name: 'usr/lib/old', content: 'old' },
+      { name: 'lib', type: 'symlink', linkname: 'usr/lib' },
+      { name: 'gone', type: 'directory', mode: 0o700 },
+      { name: 'secret', type: 'directory', mode: 0o700 },
+    )
+    await unpack(first, { folder: bottom })
+    await unpack(
+      await archive({ name: '.wh.gone' }, { name: 'secret/inner', type: 'directory', mode: 0o711 }),
+      {
+        folder: middle,
+        lower: [bottom],
+      },
+    )
+    await unpack(
+      await archive(
+        { name: 'tmp/a/file', content: 'x' },
+        { name: 'lib/new', content: 'new' },
+        { name: 'lib/.wh.old' },
+        { name: 'gone/again', content: '' },
+        { name: 'secret/inner/file', content: '' },
+      ),
+      { lower: [middle, bottom] },
+    )
+    const found = async (name: string) => {
+      const { mode, uid, gid, mtimeMs } = await stat(join(folder, name))
+      return [(mode & 0o7777).toString(8), uid, gid, mtimeMs === date.getTime()]
+    }
+    expect(await found('')).toEqual(['750', 3, 0, true])
+    expect(await found('tmp')).toEqual(['1777', 5, 6, true])
+    expect(await found('tmp/a')).toEqual(['755', 0, 0, false])
+    expect(await found('secret')).toEqual(['700', 0, 0, true])
+    expect(await found('secret/inner')).toEqual(['711', 0, 0, true])
+    expect(await found('gone')).toEqual(['755', 0, 0, false])
+    expect((await readdir(folder)).sort()).toEqual(['gone', 'secret', 'tmp', 'usr'])
+    expect((await readdir(join(folder, 'usr/lib'))).sort()).toEqual(['new', 'old'])
+    expect(treeOf(folder).lines.join()).toContain('user.note')
+  })
+
   it('lets later entries replace earlier ones', async () => {
     await unpack(
       await archive(

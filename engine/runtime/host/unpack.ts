@@ -16,6 +16,8 @@ export interface UnpackOptions {
   readonly diffId: string
   /** An empty folder, which becomes a lower directory of overlay. */
   readonly folder: string
+  /** The layers below, unpacked, top first: what this layer does not say of a folder on the way to a file is theirs. */
+  readonly lower?: readonly string[]
   /** The launcher's file. */
   readonly launcher: string
   /** Told of the stored bytes that were read so far. */
@@ -33,7 +35,7 @@ const pieceBytes = 1 << 16
 export async function unpackLayer(options: UnpackOptions): Promise<{ sizeBytes: number }> {
   const { signal } = options
   signal.throwIfAborted()
-  const child = spawn(options.launcher, ['unpack', options.folder], {
+  const child = spawn(options.launcher, ['unpack', options.folder, ...(options.lower ?? [])], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: {},
   })

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 /*
- * `launcher unpack DIR`: executes the entries of a layer below DIR. Frames on stdin, little endian:
+ * `launcher unpack DIR LOWER...`: executes the entries of a layer below DIR; LOWER are the layers below it, the top one
+ * first. Frames on stdin, little endian:
  *
  *   'E' u8 kind | u32 mode uid gid | i64 seconds | u32 nanoseconds major minor | u64 size
  *       | u32 path length, link length, count of xattrs | path | link | (u32 name length, value length, name, value)*
@@ -27,9 +28,13 @@
  *
  * Safety: every path is resolved by openat2 with RESOLVE_IN_ROOT, so links and ".." of a hostile layer end below DIR;
  * the last name is made with calls that follow no link. Nobody else writes in DIR meanwhile.
+ *
+ * A layer need not name the folders on the way to its files. Overlay would show such a folder with what this layer says
+ * of it; so it gets owner, mode, times and attributes of the folder below (/tmp stays 1777), and where that is a link
+ * (lib to usr/lib), the file goes to where the link leads, as if the layer were applied to those below.
  */
 
-enum { BUFFER = 1 << 20, DEPTH = 40 };
+enum { BUFFER = 1 << 20, DEPTH = 40, ATTRIBUTES = 1 << 16 };
 
 struct entry {
   char kind;
@@ -47,6 +52,8 @@ struct folder {
 
 static struct {
   int root;
+  int *lowers;
+  int lower_count;
   /* The folder that the last path lay in: layers come folder by folder. Forgotten when anything is removed. */
   char *parent_path;
   int parent;
@@ -64,39 +71,104 @@ static int fail(const char *step, const char *path) {
   return -1;
 }
 
-static int open_below(const char *path, uint64_t flags) {
+static int open_at(int root, const char *path, uint64_t flags) {
   struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
   for (int attempt = 0;; attempt++) {
-    int fd = (int)syscall(SYS_openat2, state.root, *path ? path : ".", &how, sizeof how);
+    int fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
     /* EAGAIN: something was renamed elsewhere in the system while ".." was resolved. */
     if (fd >= 0 || errno != EAGAIN || attempt == 100) return fd;
   }
 }
 
-/* Opens a folder; what is missing of it is made, also behind a link that leads to nothing yet. */
+static int open_below(const char *path, uint64_t flags) { return open_at(state.root, path, flags); }
+
+/* Folders get their times at the end: what is made in them changes them. */
+static int remember_folder(const char *path, struct timespec modified) {
+  if (state.folder_count == state.folder_capacity) {
+    size_t capacity = state.folder_capacity ? 2 * state.folder_capacity : 256;
+    struct folder *grown = realloc(state.folders, capacity * sizeof *grown);
+    if (!grown) return -1;
+    state.folders = grown;
+    state.folder_capacity = capacity;
+  }
+  char *copy = strdup(path);
+  if (!copy) return -1;
+  state.folders[state.folder_count++] = (struct folder){copy, modified};
+  return 0;
+}
+
+/* What the layers below show at a path: its kind, 0 for nothing, and a descriptor (O_PATH) of it. */
+static mode_t look_below(const char *path, int *fd) {
+  for (int i = 0; i < state.lower_count; i++) {
+    *fd = open_at(state.lowers[i], path, O_PATH | O_NOFOLLOW);
+    struct stat found;
+    if (*fd >= 0 && fstat(*fd, &found) == 0) {
+      if (S_ISDIR(found.st_mode) || S_ISLNK(found.st_mode)) return found.st_mode & S_IFMT;
+      close(*fd);
+      return 0;
+    }
+    /* A whiteout or a file on the way hides what is further below. */
+    if (errno != ENOENT) return 0;
+  }
+  return 0;
+}
+
+/* Gives a folder that the layer did not name what the folder below it has. Closes `from`. */
+static int inherit(int to, int from, const char *path) {
+  static char names[ATTRIBUTES], value[ATTRIBUTES];
+  struct stat found;
+  int source = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int target = openat(to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int result = source < 0 || target < 0 || fstat(source, &found) < 0 ? -1 : 0;
+  if (result == 0) result = fchown(target, found.st_uid, found.st_gid);
+  if (result == 0) result = fchmod(target, found.st_mode & 07777);
+  ssize_t size = result == 0 ? flistxattr(source, names, sizeof names) : 0;
+  for (ssize_t at = 0; result == 0 && at < size; at += (ssize_t)strlen(names + at) + 1) {
+    if (strncmp(names + at, "trusted.overlay.", 16) == 0) continue;
+    ssize_t length = fgetxattr(source, names + at, value, sizeof value);
+    if (length < 0 || (fsetxattr(target, names + at, value, (size_t)length, 0) < 0 && errno != ENOTSUP)) result = -1;
+  }
+  if (result == 0) result = remember_folder(path, found.st_mtim);
+  int error = errno;
+  if (source >= 0) close(source);
+  if (target >= 0) close(target);
+  close(from);
+  errno = error;
+  return result;
+}
+
+static int open_folder(const char *path, int depth);
+
+/* Opens the folder that a link at `parent` leads to, made where missing. */
+static int follow(const char *parent, const char *target, int depth) {
+  char next[2 * PATH_MAX];
+  bool absolute = target[0] == '/';
+  snprintf(next, sizeof next, "%s%s%s", absolute ? "" : parent, absolute || !*parent ? "" : "/", target);
+  return open_folder(next, depth + 1);
+}
+
+static int read_link(int folder, const char *name, char target[PATH_MAX]) {
+  ssize_t n = readlinkat(folder, name, target, PATH_MAX - 1);
+  if (n >= 0) target[n] = 0;
+  return n < 0 ? -1 : 0;
+}
+
+/* Opens a folder (O_PATH); what is missing of it is made, also behind a link that leads to nothing yet. */
 static int open_folder(const char *path, int depth) {
   int fd = open_below(path, O_PATH | O_DIRECTORY);
   if (fd >= 0 || errno != ENOENT) return fd;
-  if (depth > DEPTH) {
-    errno = ELOOP;
-    return -1;
-  }
-  char parent[PATH_MAX];
+  char parent[PATH_MAX], last[NAME_MAX + 1], target[PATH_MAX];
   size_t length = strlen(path);
   while (length > 0 && path[length - 1] == '/') length--;
-  if (length == 0 || length >= sizeof parent) {
-    errno = length == 0 ? ENOENT : ENAMETOOLONG;
+  if (depth > DEPTH + (int)length / 2 || length == 0 || length >= sizeof parent) {
+    errno = length == 0 ? ENOENT : length >= sizeof parent ? ENAMETOOLONG : ELOOP;
     return -1;
   }
   memcpy(parent, path, length);
   parent[length] = 0;
   char *slash = strrchr(parent, '/');
   const char *name = slash ? slash + 1 : parent;
-  char last[NAME_MAX + 1];
-  if (strlen(name) > NAME_MAX) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
+  if (strlen(name) > NAME_MAX) return errno = ENAMETOOLONG, -1;
   strcpy(last, name);
   if (slash) *slash = 0;
   else parent[0] = 0;
@@ -106,24 +178,25 @@ static int open_folder(const char *path, int depth) {
     close(above);
     return open_below(path, O_PATH | O_DIRECTORY);
   }
-  if (mkdirat(above, last, 0755) < 0) {
-    char target[PATH_MAX], next[2 * PATH_MAX];
-    ssize_t n = errno == EEXIST ? readlinkat(above, last, target, sizeof target - 1) : -1;
-    int error = errno;
-    close(above);
-    if (n < 0) {
-      errno = error;
-      return -1;
+  struct stat found;
+  int result = -1, below = -1;
+  if (fstatat(above, last, &found, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (!S_ISLNK(found.st_mode)) result = openat(above, last, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    else if (read_link(above, last, target) == 0) result = follow(parent, target, depth);
+  } else {
+    mode_t kind = look_below(path, &below);
+    if (kind == S_IFLNK) {
+      if (read_link(below, "", target) == 0) result = follow(parent, target, depth);
+      close(below);
+    } else if (mkdirat(above, last, 0755) == 0) {
+      result = openat(above, last, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (kind == S_IFDIR && (result < 0 || inherit(result, below, path) < 0)) result = -1;
     }
-    target[n] = 0;
-    snprintf(next, sizeof next, "%s%s%s", target[0] == '/' ? "" : parent, target[0] == '/' || !*parent ? "" : "/", target);
-    int made = open_folder(next, depth + 1);
-    if (made < 0) return -1;
-    close(made);
-    return open_below(path, O_PATH | O_DIRECTORY);
   }
+  int error = errno;
   close(above);
-  return open_below(path, O_PATH | O_DIRECTORY);
+  errno = error;
+  return result;
 }
 
 static void forget_parent(void) {
@@ -234,17 +307,7 @@ static int set_metadata(const struct entry *entry, int parent, const char *name)
   if (entry->kind != 'l' && fchmodat(parent, name, entry->mode & 07777, 0) < 0) return fail("chmod", entry->path);
   if (set_attributes(entry, parent, name) < 0) return fail("setxattr", entry->path);
   if (entry->kind == 'd') {
-    if (state.folder_count == state.folder_capacity) {
-      size_t capacity = state.folder_capacity ? 2 * state.folder_capacity : 256;
-      struct folder *grown = realloc(state.folders, capacity * sizeof *grown);
-      if (!grown) return fail("realloc", entry->path);
-      state.folders = grown;
-      state.folder_capacity = capacity;
-    }
-    char *path = strdup(entry->path);
-    if (!path) return fail("strdup", entry->path);
-    state.folders[state.folder_count++] = (struct folder){path, times[1]};
-    return 0;
+    return remember_folder(entry->path, times[1]) < 0 ? fail("remember", entry->path) : 0;
   }
   return utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? fail("utimensat", entry->path) : 0;
 }
@@ -398,12 +461,20 @@ static int finish(void) {
 }
 
 int role_unpack(int argc, char **argv) {
-  if (argc != 3) return 64;
+  if (argc < 3) return 64;
   umask(0);
   state.root = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   state.buffer = malloc(BUFFER);
   uint8_t *payload = malloc(BUFFER);
   if (state.root < 0 || !state.buffer || !payload) return fail("open", argv[2]), 1;
+  state.lower_count = argc - 3;
+  state.lowers = calloc((size_t)argc, sizeof *state.lowers);
+  if (!state.lowers) return fail("calloc", argv[2]), 1;
+  for (int i = 0; i < state.lower_count; i++) {
+    state.lowers[i] = open(argv[3 + i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (state.lowers[i] < 0) return fail("open", argv[3 + i]), 1;
+  }
+  if (state.lower_count > 0 && inherit(state.root, dup(state.lowers[0]), "") < 0) return fail("inherit", "/"), 1;
   setvbuf(stdin, NULL, _IOFBF, 1 << 18);
   for (;;) {
     uint8_t header[FRAME_HEADER];
