@@ -38,6 +38,8 @@ export class Endpoints {
   readonly #options: EndpointsOptions
   /** The address that was given last, by network. */
   readonly #last = new Map<string, number>()
+  /** Endpoints that were connected to their end since the start: others may be half done. */
+  readonly #whole = new Set<string>()
   /** Links that are going, by name. */
   readonly #leaving = new Map<string, Promise<void>>()
 
@@ -104,6 +106,7 @@ export class Endpoints {
     if (!lease) return
     this.#options.names.removeEndpoint(lease.network, lease.sandboxId)
     const written = this.#options.leases.write({ remove: [endpointId] })
+    this.#whole.delete(endpointId)
     this.#leave(lease.link, lease.sandboxId)
     await Promise.all([written, this.#options.apply(), this.#options.closed(lease)])
   }
@@ -126,7 +129,8 @@ export class Endpoints {
       if (!known.has(name) && name.startsWith('bv') && this.#options.bridges.owns(master)) this.#leave(name)
     }
     const there = new Set(links.map((link) => link.name))
-    for (const lease of this.list().filter((other) => !there.has(other.link))) {
+    for (const lease of this.list()) {
+      if (there.has(lease.link) && this.#whole.has(lease.endpointId)) continue
       await this.#connect(lease).catch((error) => this.#warn(`Cannot restore link ${lease.link}`, error))
     }
   }
@@ -161,6 +165,7 @@ export class Endpoints {
       gateway: record.internal ? undefined : gateway,
       hosts: record.internal ? [{ to: parseIpv4(this.#options.dnsAddress), via: gateway }] : [],
     })
+    this.#whole.add(lease.endpointId)
   }
 
   #leave(link: string, sandboxId?: string): void {

@@ -1,6 +1,5 @@
 import { messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
-import type { Relay } from '../../runtime/host/relay.ts'
 import { contains, type Subnet } from '../address.ts'
 import { type Elements, elementsOf, emptyElements, type Policy, type Target } from '../firewall/elements.ts'
 import { setNames } from '../firewall/sets.ts'
@@ -8,6 +7,7 @@ import { decodeGeneration, netlinkNetfilter, nftablesGroup } from '../netlink/nf
 import { splitMessages } from '../netlink/wire.ts'
 import type { ServiceAddress } from '../types.ts'
 import { ForeignChains } from './foreign.ts'
+import type { Kernel } from './kernel.ts'
 import { Table } from './table.ts'
 
 const settleMs = 50
@@ -17,15 +17,16 @@ const settleMs = 50
  * somebody else changed nf_tables. Until the first `setServices` after a start, services are what the kernel holds.
  */
 export class Firewall {
-  readonly #options: { relay: Relay; name: string; services: Subnet; log: Log; policy: () => Policy }
+  readonly #options: { relay: Kernel; name: string; services: Subnet; log: Log; policy: () => Policy }
   readonly #table: Table
   readonly #foreign: ForeignChains
   #services: readonly Target[] | undefined
   #found: Elements = emptyElements()
   #repair: NodeJS.Timeout | undefined
   #closed = false
+  #unsubscribe = () => {}
 
-  constructor(options: { relay: Relay; name: string; services: Subnet; log: Log; policy: () => Policy }) {
+  constructor(options: { relay: Kernel; name: string; services: Subnet; log: Log; policy: () => Policy }) {
     this.#options = options
     const table = { family: 'ip' as const, table: options.name }
     this.#table = new Table(options.relay, { table, services: options.services })
@@ -34,7 +35,10 @@ export class Firewall {
 
   async open(): Promise<void> {
     this.#found = (await this.#table.observe()) ?? emptyElements()
-    await this.#options.relay.subscribe(netlinkNetfilter, nftablesGroup, (event) => this.#changed(event))
+    const { relay } = this.#options
+    this.#unsubscribe = await relay.subscribe(netlinkNetfilter, nftablesGroup, (event) =>
+      this.#changed(event),
+    )
     await this.applyBridges()
   }
 
@@ -55,6 +59,7 @@ export class Firewall {
 
   async close(options: { remove?: boolean }): Promise<void> {
     this.#closed = true
+    this.#unsubscribe()
     clearTimeout(this.#repair)
     if (!options.remove) return
     await this.#foreign.ensure(() => [])

@@ -1,6 +1,5 @@
 import { messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
-import type { Relay } from '../../runtime/host/relay.ts'
 import { type ForeignChain, foreignForward, planAccepts } from '../firewall/foreign.ts'
 import {
   decodeChain,
@@ -10,15 +9,16 @@ import {
   netlinkNetfilter,
   transaction,
 } from '../netlink/nftables.ts'
+import type { Kernel } from './kernel.ts'
 
 /** Keeps berth's accept rules in chains of others that drop forwarded traffic. One pass at a time. */
 export class ForeignChains {
-  readonly #relay: Relay
+  readonly #relay: Kernel
   readonly #mark: string
   readonly #log: Log
   #turn: Promise<void> = Promise.resolve()
 
-  constructor(relay: Relay, options: { mark: string; log: Log }) {
+  constructor(relay: Kernel, options: { mark: string; log: Log }) {
     this.#relay = relay
     this.#mark = options.mark
     this.#log = options.log

@@ -1,17 +1,18 @@
 import { isBerthError } from '../../base/error.ts'
-import { type Relay, relayTargetFd } from '../../runtime/host/relay.ts'
+import { relayTargetFd } from '../../runtime/host/relay.ts'
 import type { Subnet } from '../address.ts'
 import * as links from '../netlink/links.ts'
 import { joinMessages } from '../netlink/wire.ts'
+import type { Kernel } from './kernel.ts'
 
 /** `lo` is the first link of every namespace. */
 const loopbackIndex = 1
 
 /** Interfaces, addresses and routes, made by netlink. Every call may be repeated. */
 export class Links {
-  readonly #relay: Relay
+  readonly #relay: Kernel
 
-  constructor(relay: Relay) {
+  constructor(relay: Kernel) {
     this.#relay = relay
   }
 

@@ -1,6 +1,5 @@
 import { BerthError, isBerthError } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
-import type { Relay } from '../../runtime/host/relay.ts'
 import type { Collection } from '../../store/collection.ts'
 import { formatIpv4, parseSubnet } from '../address.ts'
 import { NameTable } from '../names.ts'
@@ -9,11 +8,12 @@ import type { Endpoint, Lease, NetworkRecord, PublishedPort, ServiceAddress } fr
 import { Bridges, defaultNetwork, type NetworkSettings } from './bridges.ts'
 import { type AttachOptions, Endpoints } from './endpoints.ts'
 import { Firewall } from './firewall.ts'
+import type { Kernel } from './kernel.ts'
 import { Links } from './links.ts'
 import { HostPorts, type PortHolder } from './ports.ts'
 
 export interface NetworksOptions {
-  readonly relay: Relay
+  readonly relay: Kernel
   readonly records: Collection<NetworkRecord>
   readonly leases: Collection<Lease>
   /** Empty, or six digits that end all names. */
@@ -36,7 +36,7 @@ export class Networks implements AsyncDisposable {
   readonly names: NameTable
   /** At which containers find DNS: the first address of the default network. */
   readonly dnsAddress: string
-  readonly #relay: Relay
+  readonly #relay: Kernel
   readonly #bridges: Bridges
   readonly #endpoints: Endpoints
   readonly #firewall: Firewall

@@ -1,5 +1,4 @@
 import { isBerthError } from '../../base/error.ts'
-import type { Relay } from '../../runtime/host/relay.ts'
 import type { Subnet } from '../address.ts'
 import { type Loaded, planChange } from '../firewall/change.ts'
 import { type Elements, emptyElements, keyOf } from '../firewall/elements.ts'
@@ -17,19 +16,20 @@ import {
   type TableRef,
   transaction,
 } from '../netlink/nftables.ts'
+import type { Kernel } from './kernel.ts'
 
 /**
  * berth's nf_tables table in the kernel. Invariant: `#loaded` is what the kernel holds, or undefined when that is not
  * known; one transaction is under way at a time, and what is wanted meanwhile goes together in the next.
  */
 export class Table {
-  readonly #relay: Relay
+  readonly #relay: Kernel
   readonly #options: { table: TableRef; services: Subnet }
   #loaded: Loaded | undefined
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
 
-  constructor(relay: Relay, options: { table: TableRef; services: Subnet }) {
+  constructor(relay: Kernel, options: { table: TableRef; services: Subnet }) {
     this.#relay = relay
     this.#options = options
   }

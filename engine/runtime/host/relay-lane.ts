@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { BerthError } from '../../base/error.ts'
+import { BerthError, messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
+import { failure } from './errno.ts'
 
 const replyBit = 0x80
 const eventType = 0x7f
@@ -22,7 +23,9 @@ type OnEvent = (messages: Uint8Array | undefined) => void
 interface Subscription {
   readonly type: number
   readonly fields: Uint8Array
-  readonly onEvent: OnEvent
+  /** Settles when the kernel sends events. */
+  readonly made: Promise<void>
+  readonly listeners: Set<OnEvent>
 }
 
 /**
@@ -34,9 +37,10 @@ export class RelayLane implements AsyncDisposable {
   readonly #options: { launcher: string; name: string; log: Log; netns?: string }
   #process: ChildProcess | undefined
   #waiting = new Map<number, Waiting>()
-  readonly #subscriptions: Subscription[] = []
+  /** One for each group, however many listen; it stays when nobody does. */
+  readonly #subscriptions = new Map<string, Subscription>()
   /** Those of the running process, by the id of the request that made them. */
-  #listening = new Map<number, OnEvent>()
+  #listening = new Map<number, ReadonlySet<OnEvent>>()
   #nextId = 1
   #pieces: Uint8Array = new Uint8Array()
   #closed = false
@@ -62,10 +66,20 @@ export class RelayLane implements AsyncDisposable {
     return this.#send(this.#nextId++, type, fields)
   }
 
-  async subscribe(type: number, fields: Uint8Array, onEvent: OnEvent): Promise<void> {
-    const subscription = { type, fields, onEvent }
-    await this.#listen(subscription)
-    this.#subscriptions.push(subscription)
+  /** Listens, and gives what ends the listening. */
+  async subscribe(type: number, fields: Uint8Array, onEvent: OnEvent): Promise<() => void> {
+    const key = `${type} ${Buffer.from(fields).toString('hex')}`
+    let subscription = this.#subscriptions.get(key)
+    if (!subscription) {
+      const listeners = new Set<OnEvent>()
+      subscription = { type, fields, listeners, made: this.#listen(type, fields, listeners) }
+      this.#subscriptions.set(key, subscription)
+      subscription.made.catch(() => this.#subscriptions.delete(key))
+    }
+    const { listeners, made } = subscription
+    listeners.add(onEvent)
+    await made
+    return () => listeners.delete(onEvent)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,13 +92,13 @@ export class RelayLane implements AsyncDisposable {
     await ended
   }
 
-  async #listen(subscription: Subscription): Promise<void> {
+  async #listen(type: number, fields: Uint8Array, listeners: ReadonlySet<OnEvent>): Promise<void> {
     const id = this.#nextId++
-    this.#listening.set(id, subscription.onEvent)
-    const answer = await this.#send(id, subscription.type, subscription.fields)
+    this.#listening.set(id, listeners)
+    const answer = await this.#send(id, type, fields)
     if (answer.errno !== 0) {
       this.#listening.delete(id)
-      throw new BerthError('KERNEL', `Cannot watch the kernel's events: errno ${answer.errno}`)
+      throw failure("watch the kernel's events", { errno: answer.errno, call: 'subscribe' })
     }
   }
 
@@ -133,15 +147,15 @@ export class RelayLane implements AsyncDisposable {
     for (const { reject } of waiting.values()) reject(unavailable(this.#options, cause))
     if (this.#closed) return
     this.#options.log('warn', 'A relay process ended', { lane: this.#options.name, cause: cause.message })
-    if (this.#subscriptions.length > 0) setTimeout(() => this.#resubscribe(), restartMs).unref()
+    if (this.#subscriptions.size > 0) setTimeout(() => this.#resubscribe(), restartMs).unref()
   }
 
   #resubscribe(): void {
     if (this.#closed) return
-    for (const subscription of this.#subscriptions) {
-      this.#listen(subscription).then(
-        () => subscription.onEvent(undefined),
-        (error) => this.#options.log('error', 'Cannot watch the kernel', { error: String(error) }),
+    for (const { type, fields, listeners } of this.#subscriptions.values()) {
+      this.#listen(type, fields, listeners).then(
+        () => tell(listeners, undefined),
+        (error) => this.#options.log('error', 'Cannot watch the kernel', { error: messageOf(error) }),
       )
     }
   }
@@ -162,7 +176,7 @@ export class RelayLane implements AsyncDisposable {
 
   #take(type: number, id: number, answer: Answer): void {
     if (type === eventType) {
-      this.#listening.get(id)?.(answer.errno === 0 ? answer.payload : undefined)
+      tell(this.#listening.get(id) ?? new Set(), answer.errno === 0 ? answer.payload : undefined)
       return
     }
     const waiting = this.#waiting.get(id)
@@ -171,6 +185,10 @@ export class RelayLane implements AsyncDisposable {
     if (this.#waiting.size === 0 && this.#process) refer(this.#process, false)
     waiting.resolve(answer)
   }
+}
+
+function tell(listeners: ReadonlySet<OnEvent>, messages: Uint8Array | undefined): void {
+  for (const onEvent of listeners) onEvent(messages)
 }
 
 /** Whether Node's loop waits for this process: only while a request is under way. */

@@ -86,18 +86,18 @@ export class Relay implements AsyncDisposable {
 
   /**
    * Calls `onEvent` with each datagram of a multicast group of the host's namespace, and with nothing when events
-   * may have been lost (buffer full, relay restarted): then look at the whole.
+   * may have been lost (buffer full, relay restarted): then look at the whole. Gives what ends it.
    */
   async subscribe(
     protocol: number,
     group: number,
     onEvent: (messages: Uint8Array | undefined) => void,
-  ): Promise<void> {
+  ): Promise<() => void> {
     const fields = flat((w) => {
       w.u16(protocol)
       w.u32(group)
     })
-    await this.#lane('watch').subscribe(request.subscribe, fields, onEvent)
+    return this.#lane('watch').subscribe(request.subscribe, fields, onEvent)
   }
 
   /**

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { launcherFile } from '../../../runtime/host/launcher.ts'
 import { Relay } from '../../../runtime/host/relay.ts'
-import { MemoryCollection } from '../../../store/collection.ts'
+import { type Collection, MemoryCollection } from '../../../store/collection.ts'
 import type { Lease, NetworkRecord } from '../../types.ts'
+import type { Kernel } from '../kernel.ts'
 import { Networks } from '../networks.ts'
 
 const launcher = launcherFile()
@@ -53,12 +54,14 @@ export class World implements AsyncDisposable {
     return Relay.open({ launcher, log, netns: this.path('host') })
   }
 
-  async openNetworks(instance = 'ab12cd'): Promise<Networks> {
+  async openNetworks(
+    options: { kernel?: Kernel; records?: Collection<NetworkRecord>; leases?: Collection<Lease> } = {},
+  ): Promise<Networks> {
     const networks = await Networks.open({
-      relay: this.relay,
-      records: this.records,
-      leases: this.leases,
-      instance,
+      relay: options.kernel ?? this.relay,
+      records: options.records ?? this.records,
+      leases: options.leases ?? this.leases,
+      instance: 'ab12cd',
       subnet: '10.210.0.0/16',
       serviceSubnet: '10.211.0.0/16',
       domain: 'cluster.local',
