@@ -3,6 +3,7 @@ import type { Pod } from '../object/types.generated.ts'
 import type { StoredObject } from '../store/object.ts'
 import { keyOf } from '../store/object.ts'
 import type { DeleteOptions, ObjectStore } from '../store/objects.ts'
+import { unsupportedOption } from './options.ts'
 
 /** `DeleteOptions` of the Kubernetes API, from a body or a query. */
 export interface DeleteRequest {
@@ -24,10 +25,10 @@ export function deleteRequestOf(body: unknown, query: URLSearchParams): DeleteRe
   const legacy = orphan === undefined ? undefined : String(orphan) === 'true' ? 'Orphan' : 'Background'
   const policy = given.propagationPolicy ?? query.get('propagationPolicy') ?? legacy
   if (policy !== undefined && !['Background', 'Foreground', 'Orphan'].includes(String(policy))) {
-    throw new BerthError(
-      'UNPROCESSABLE',
-      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan"`,
-    )
+    throw unsupportedOption('DeleteOptions', 'propagationPolicy', {
+      value: policy,
+      supported: ['Foreground', 'Background', 'Orphan', 'nil'],
+    })
   }
   const dryRun = given.dryRun ?? query.getAll('dryRun')
   return {

@@ -31,7 +31,7 @@ export function scaledTo(object: StoredObject, scale: unknown): object {
   if (!Number.isSafeInteger(replicas) || (replicas as number) < 0) {
     throw new BerthError(
       'UNPROCESSABLE',
-      `Scale "${object.metadata.name}" is invalid: spec.replicas: Invalid value: ${JSON.stringify(replicas)}: must be greater than or equal to 0`,
+      `Scale.autoscaling "${object.metadata.name}" is invalid: spec.replicas: Invalid value: ${JSON.stringify(replicas)}: must be greater than or equal to 0`,
       {
         details: {
           name: object.metadata.name,

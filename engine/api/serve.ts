@@ -10,6 +10,7 @@ import { listPage } from './collection.ts'
 import { deleteRequestOf, removeObject } from './deletion.ts'
 import { containerOf, isTrue, logOptionsOf } from './log.ts'
 import { type ApiRequest, type ApiResponse, jsonResponse, textResponse } from './message.ts'
+import { invalidOption, optionsKind, unsupportedOption } from './options.ts'
 import type { PodAccess } from './pods.ts'
 import { type Presentation, presentList, presentOne, viewOf } from './present.ts'
 import { type Route, routeOf } from './route.ts'
@@ -185,10 +186,11 @@ class Resources {
     const type = contentType(request)
     if (type === applyPatchType) {
       if (!request.query.get('fieldManager')) {
-        throw new BerthError(
-          'UNPROCESSABLE',
-          'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-        )
+        throw invalidOption('PatchOptions', {
+          reason: 'FieldValueRequired',
+          field: 'fieldManager',
+          message: 'Required value: is required for apply patch',
+        })
       }
       const force = isTrue(request.query.get('force'))
       const { object, created } = await this.#writes.apply(route.name, body, { ...write, force })
@@ -220,7 +222,8 @@ class Resources {
     const object = await this.#found(route)
     const { object: left, removed } = await removeObject(this.#objects, object, asked)
     const { name, uid } = object.metadata
-    return jsonResponse(200, removed ? deleted(route.kind, name, uid) : left)
+    const isTold = removed && !toldWhole.includes(groupKindText(route.kind))
+    return jsonResponse(200, isTold ? deleted(route.kind, name, uid) : left)
   }
 
   async #deleteAll(request: ApiRequest, route: Route): Promise<ApiResponse> {
@@ -245,6 +248,9 @@ class Resources {
     return textResponse(200, pods.logs(pod, logOptionsOf(request.query), request.signal))
   }
 }
+
+/** Kinds whose deletion is answered with the object as it was; others with a Status. */
+const toldWhole = ['Pod', 'Service', 'PersistentVolumeClaim', 'PersistentVolume', 'ServiceAccount']
 
 interface Answer {
   readonly status?: number
@@ -273,20 +279,21 @@ function wholeNumber(query: URLSearchParams, name: string): number | undefined {
   return value
 }
 
-function writeRequest({ query, headers }: ApiRequest, route: Route, warnings: string[]): WriteRequest {
+function writeRequest(
+  { method, query, headers }: ApiRequest,
+  route: Route,
+  warnings: string[],
+): WriteRequest {
   const validation = query.get('fieldValidation') || 'Warn'
   if (validation !== 'Strict' && validation !== 'Warn' && validation !== 'Ignore') {
-    throw new BerthError(
-      'UNPROCESSABLE',
-      `fieldValidation: Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`,
-    )
+    throw unsupportedOption(optionsKind(method), 'fieldValidation', {
+      value: validation,
+      supported: ['', 'Ignore', 'Strict', 'Warn'],
+    })
   }
   const dryRun = query.getAll('dryRun')
   if (dryRun.some((value) => value !== 'All')) {
-    throw new BerthError(
-      'UNPROCESSABLE',
-      `dryRun: Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`,
-    )
+    throw unsupportedOption(optionsKind(method), 'dryRun', { value: dryRun, supported: ['All'] })
   }
   const { kind, namespace, subresource } = route
   const program = headers['user-agent']?.split('/')[0]

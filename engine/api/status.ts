@@ -140,7 +140,7 @@ function conflict(error: BerthError, { text, details }: Subject): Failure {
     return { code: 409, reason: 'Conflict', message: error.message, details: { causes } }
   }
   const why = facts.precondition
-    ? `Precondition failed: UID in precondition: ${facts.given}, UID in object meta: ${facts.have}`
+    ? `the UID in the precondition (${facts.given}) does not match the UID in record (${facts.have}). The object might have been deleted and then recreated`
     : 'the object has been modified; please apply your changes to the latest version and try again'
   return {
     code: 409,

@@ -182,12 +182,15 @@ export class Writes {
     if (resourceVersion) {
       throw new BerthError('INVALID', 'resourceVersion should not be set on objects to be created')
     }
-    const named = this.#objects.named({ ...draft, metadata: { ...metadata, uid } }) as Draft
-    let object = prepareCreate(applyDefaults(named))
-    object = this.#allocated(object)
+    const draftWithUid = { ...draft, metadata: { ...metadata, uid } } as Draft
+    const named = metadata.generateName ? (this.#objects.named(draftWithUid) as Draft) : draftWithUid
+    const defaulted = applyDefaults(named)
+    // What is derived and allocated from here on belongs to nobody, but a Secret's stringData is data before it is owned.
+    const owned = defaulted.kind === 'Secret' ? prepareCreate(defaulted) : defaulted
+    const managed = this.#managed(undefined, owned, request)
+    const object = this.#allocated(prepareCreate(managed))
     const causes = validateCreate(object)
     if (causes.length > 0) throw invalidError(object, causes)
-    object = this.#managed(undefined, object, request)
     return this.#objects.create(object, { uid, dryRun: request.dryRun ?? false })
   }
 
@@ -218,11 +221,10 @@ export class Writes {
     }
     const live = current as unknown as Draft
     const whole = { ...draft, metadata: { ...draft.metadata, ...storeMetadata(current) } } as Draft
-    let object = prepareUpdate(applyDefaults(whole), live, request.subresource)
-    object = this.#allocated(object, live)
+    const prepared = prepareUpdate(applyDefaults(whole), live, request.subresource)
+    const object = this.#allocated(this.#managed(live, prepared, request), live)
     const causes = validateUpdate(object, live)
     if (causes.length > 0) throw invalidError(object, causes)
-    object = this.#managed(live, object, request)
     return this.#objects.update(object, { dryRun: request.dryRun ?? false })
   }
 

@@ -60,7 +60,7 @@ export function compare(
   for (const [element, child] of right) {
     const old = left.get(element)
     if (!old) {
-      added.push([element, whole(child, shape)])
+      added.push([element, whole(element, child, shape)])
       continue
     }
     const below = compare(old.value, child.value, { shape: child.shape, same })
@@ -69,7 +69,7 @@ export function compare(
     removed.push([element, below.removed])
   }
   for (const [element, child] of left) {
-    if (!right.has(element)) removed.push([element, whole(child, shape)])
+    if (!right.has(element)) removed.push([element, whole(element, child, shape)])
   }
   return {
     added: nodeSet(false, added),
@@ -78,8 +78,16 @@ export function compare(
   }
 }
 
-/** An element that is new or gone: itself (maps and items too) and everything below. */
-function whole(child: { value: unknown; shape: Shape }, parent: Shape): FieldSet {
-  const below = fieldsOf(child.value, child.shape)
-  return isOwnMember(parent, child.value) || child.shape.type === 'map' ? { ...below, member: true } : below
+/**
+ * An element that is new or gone: itself and everything below. Lists and maps count too, where they were not there before,
+ * as Kubernetes records for updates (`f:labels: {".": {}, …}`), but not for what a configuration applies.
+ */
+function whole(name: string, child: { value: unknown; shape: Shape }, parent: Shape): FieldSet {
+  const children: [string, FieldSet][] = []
+  for (const [element, below] of elementsOf(child.value, child.shape)) {
+    children.push([element, whole(element, below, child.shape)])
+  }
+  const isRequired = parent.type === 'struct' && parent.required.includes(name.slice(2))
+  const isContainer = child.shape.type !== 'struct' && !isRequired
+  return nodeSet(isContainer || children.length === 0 || isOwnMember(parent, child.value), children)
 }

@@ -6,7 +6,12 @@ import { type FieldSchema, fieldOf, resolved } from '../schema.ts'
  */
 export type Shape =
   | { readonly type: 'leaf' }
-  | { readonly type: 'struct' | 'map'; field(name: string): Shape }
+  | {
+      readonly type: 'struct' | 'map'
+      /** Fields that are always there, if only as null. */
+      readonly required: readonly string[]
+      field(name: string): Shape
+    }
   | { readonly type: 'set' }
   | { readonly type: 'list'; readonly keys: readonly string[]; readonly item: Shape }
 
@@ -41,6 +46,7 @@ function makeShape(schema: FieldSchema): Shape {
   const fields = new Map<string, Shape>()
   return {
     type: schema.properties ? 'struct' : 'map',
+    required: schema.required ?? [],
     field(name) {
       const known = fields.get(name)
       if (known) return known
