@@ -217,6 +217,9 @@ describe('a supervisor of a keeper', () => {
     )
     expect(links.filter((link) => link.startsWith('/'))).toEqual(['/dev/null', '/dev/null', '/dev/null'])
     expect(links.filter((link) => link.startsWith('socket:'))).toHaveLength(3)
+    const filesOf = async (of: number) =>
+      (await readFile(`/proc/${of}/limits`, 'utf8')).match(/^Max open files.*$/m)?.[0]
+    expect(await filesOf(pid)).toBe(await filesOf(container.pid))
     const inode = async (of: number) => (await stat(`/proc/${of}/exe`)).ino
     expect(await readlink(`/proc/${pid}/exe`)).toMatch(/^\/memfd:/)
     expect(await inode(pid)).toBe(await inode(process_.pid ?? 0))

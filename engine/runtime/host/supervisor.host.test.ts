@@ -302,12 +302,32 @@ describe('a supervisor', () => {
     })
   })
 
+  it('does not give way to a second one of the same container', async () => {
+    const plan = await bench.plan({ argv: ['sleep', '60'] })
+    const supervisor = await bench.create(plan)
+    await supervisor.start()
+    await expect(bench.create(plan)).rejects.toMatchObject({ code: 'KERNEL', details: { errno: 'EBUSY' } })
+    await using again = await Supervisor.connect(plan.supervisor.socket, soon())
+    expect(again.pid).toBe(supervisor.pid)
+    await supervisor.signal(9)
+    await supervisor.exited
+    const next = await bench.create(plan)
+    expect(await readExit(plan.supervisor.stateFolder)).toBeUndefined()
+    await next.signal(9)
+  })
+
   it('that is killed is told as lost, not as an exit', async () => {
     const supervisor = await started(['sleep', '60'])
     const state = await readState(supervisor.stateFolder)
     process.kill(state?.supervisorPid ?? 0, 'SIGKILL')
     await expect(supervisor.exited).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     process.kill(supervisor.pid, 'SIGKILL')
+  })
+
+  it('that is killed before the start leaves nothing', async () => {
+    const supervisor = await bench.create(await bench.plan({ argv: ['sleep', '60'] }))
+    process.kill((await readState(supervisor.stateFolder))?.supervisorPid ?? 0, 'SIGKILL')
+    await eventually(async () => expect(await alive(supervisor.pid)).toBe(false))
   })
 
   it('refuses what it does not know and goes on', async () => {

@@ -126,13 +126,30 @@ ssize_t read_file(const char *path, char *buffer, size_t capacity) {
   return n < 0 ? -1 : (ssize_t)have;
 }
 
-int unix_listen(const char *path, unsigned mode) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) {
+static int unix_address(struct sockaddr_un *address, const char *path) {
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address->sun_path) {
     errno = ENAMETOOLONG;
     return -1;
   }
-  strcpy(address.sun_path, path);
+  strcpy(address->sun_path, path);
+  return 0;
+}
+
+bool unix_answers(const char *path) {
+  struct sockaddr_un address;
+  if (unix_address(&address, path) < 0) return false;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return false;
+  /* EAGAIN: its queue is full. */
+  bool answers = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN;
+  close(fd);
+  return answers;
+}
+
+int unix_listen(const char *path, unsigned mode) {
+  struct sockaddr_un address;
+  if (unix_address(&address, path) < 0) return -1;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -1;
   if (unlink(path) < 0 && errno != ENOENT) goto fail;

@@ -1,6 +1,7 @@
 #ifndef BERTH_IO_H
 #define BERTH_IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -32,6 +33,9 @@ int write_file(const char *path, const void *text, size_t size);
 
 /* Reads at most capacity - 1 bytes of a small file and ends them with NUL. The length, or -1 with errno. */
 ssize_t read_file(const char *path, char *buffer, size_t capacity);
+
+/* Whether somebody listens on a Unix socket. */
+bool unix_answers(const char *path);
 
 /* A listening Unix socket with exactly this mode; one that is there is replaced. -1 with errno. */
 int unix_listen(const char *path, unsigned mode);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -38,6 +39,19 @@ static nfds_t watched;
 static void watch(int fd, int index) {
   polls[watched] = (struct pollfd){.fd = fd, .events = POLLIN};
   indexes[watched++] = index;
+}
+
+static struct rlimit files;
+
+/* Ports are held by the thousand. */
+static void limits_raise(void) {
+  if (getrlimit(RLIMIT_NOFILE, &files) < 0) return;
+  struct rlimit raised = {.rlim_cur = files.rlim_max, .rlim_max = files.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &raised);
+}
+
+void limits_restore(void) {
+  if (files.rlim_max > 0) setrlimit(RLIMIT_NOFILE, &files);
 }
 
 static int64_t now_ms(void) {
@@ -113,6 +127,7 @@ int role_keeper(int argc, char **argv) {
   prctl(PR_SET_NAME, "berth-keeper", 0, 0, 0);
   int result = keeper_open(&keeper, argc > 2 ? argv[2] : NULL);
   if (result != 0) return result;
+  limits_raise();
   sigemptyset(&set);
   for (size_t i = 0; i < sizeof awaited / sizeof *awaited; i++) sigaddset(&set, awaited[i]);
   sigprocmask(SIG_SETMASK, &set, NULL);

@@ -31,6 +31,9 @@ struct keeper {
 /* keeper_settings.c: prints what is wrong and returns the exit code, 0 when all is open and locked. */
 int keeper_open(struct keeper *k, const char *settings_file);
 
+/* keeper.c: children get the limit of open files that the keeper was started with. */
+void limits_restore(void);
+
 /* keeper_sockets.c */
 int inet_listen(enum kind kind, const char *address, uint16_t port);
 /* Holds a port so that nobody else takes it, and answers nobody. The same key again is the same hold. The port or -1. */

@@ -40,15 +40,19 @@ static void drop(int index) {
   connections[index] = 0;
 }
 
+/* Whoever does not read its answers is not waited for. */
 static int answer(int fd, uint32_t request, int value) {
-  uint32_t numbers[5] = {request, (uint32_t)value};
-  if (value >= 0) return frame_write(fd, FRAME_OK, numbers, 8);
-  char frame[sizeof numbers + 8] = {0};
-  numbers[1] = (uint32_t)errno;
-  numbers[2] = PHASE_SUPERVISOR;
-  memcpy(frame, numbers, sizeof numbers);
-  memcpy(frame + sizeof numbers, "bind", 5);
-  return frame_write(fd, FRAME_ERROR, frame, sizeof numbers + 7);
+  struct {
+    uint8_t header[FRAME_HEADER];
+    uint8_t payload[5 * sizeof(uint32_t) + 7];
+  } frame = {0};
+  uint32_t numbers[5] = {request, value < 0 ? (uint32_t)errno : (uint32_t)value, PHASE_SUPERVISOR};
+  size_t size = value < 0 ? sizeof frame.payload : 2 * sizeof(uint32_t);
+  memcpy(frame.payload, numbers, sizeof numbers);
+  memcpy(frame.payload + sizeof numbers, "bind", 5);
+  frame_header(frame.header, value < 0 ? FRAME_ERROR : FRAME_OK, size);
+  size += sizeof frame.header;
+  return send(fd, &frame, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size ? 0 : -1;
 }
 
 static int obey(int fd, uint8_t type, struct cursor *c) {
@@ -77,7 +81,10 @@ static int obey(int fd, uint8_t type, struct cursor *c) {
  * It takes the connection with it.
  */
 static void launch(int index) {
-  if (fork() == 0) _exit(supervise(connections[index]));
+  if (fork() == 0) {
+    limits_restore();
+    _exit(supervise(connections[index]));
+  }
   drop(index);
 }
 

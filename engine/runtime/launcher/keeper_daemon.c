@@ -44,6 +44,7 @@ static _Noreturn void become_daemon(const struct keeper *k, pid_t keeper) {
   char **env = calloc(count + 3, sizeof *env);
   /* A group of its own: Ctrl-C reaches it once, through the keeper. */
   setpgid(0, 0);
+  limits_restore();
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != keeper) _exit(1);
   for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);

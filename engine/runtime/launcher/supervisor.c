@@ -141,6 +141,11 @@ static int create(struct failure *failure) {
   const struct settings *s = &supervisor.plan.settings;
   struct context x = {.phase = PHASE_SUPERVISOR, .channel = -1, .failure = failure, .why = "prepare the supervisor"};
   char path[PATH_MAX];
+  /* Two containers on one state folder would work on the same data: the one that is there stays. */
+  if (unix_answers(s->socket)) {
+    errno = EBUSY;
+    return fail(&x, "bind %s", s->socket);
+  }
   snprintf(path, sizeof path, "%s/exit", s->state_folder);
   if (unlink(path) < 0 && errno != ENOENT) return fail(&x, "unlink %s", path);
   if (*s->log_path && log_open(s->log_path, s->log_max_size, s->log_max_files) < 0) return fail(&x, "open %s", s->log_path);

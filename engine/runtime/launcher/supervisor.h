@@ -6,8 +6,9 @@
 
 #include <poll.h>
 
+/* Two descriptors a client, four a session: together below the usual limit of 1024. */
 #define CLIENT_LIMIT 128
-#define SESSION_LIMIT 256
+#define SESSION_LIMIT 128
 /* What moves between a process and its clients at once. */
 #define CHUNK 16384
 
