@@ -1,14 +1,15 @@
 import { Command } from 'commander'
 import { BerthError } from '../../engine/base/error.ts'
 import { readValueFlags } from '../../engine/chart/host/values.ts'
+import type { ReleaseRecord } from '../../engine/release/record.ts'
 import type { InstallRequest } from '../../engine/release/requests.ts'
 import { addValueFlags, type ValueOptions, valueFlags } from '../chart/flags.ts'
 import { type LocateOptions, locateChart } from '../chart/locate.ts'
 import { nameAndChart } from '../chart/names.ts'
 import type { Output } from '../output.ts'
-import { addChangeFlags, type ChangeOptions, changeOptions, namespaceOf, openEngine } from './connect.ts'
+import { addChangeFlags, type ChangeOptions, changeOptions, namespaceOf } from './connect.ts'
+import { chartSpec, perform } from './perform.ts'
 import { manifestsText, releaseText, writeValue } from './present.ts'
-import { progressOf } from './progress.ts'
 
 /** Flags of install and upgrade, as commander names them. */
 export interface MakeOptions extends ValueOptions, LocateOptions, ChangeOptions {
@@ -88,15 +89,22 @@ export function command(output: Output): Command {
           hint: `berth install NAME ${chart}`,
         })
       const request = await makeRequest(name, chart, options, output)
-      const record = await openEngine(options, output).install(request, {
-        signal: output.interruptible(),
-        onProgress: progressOf(output, options.quiet ?? false),
-      })
-      if (output.format === 'json' || output.format === 'yaml') writeValue(record, output)
-      else
-        output.write(
-          `${releaseText(record, { notes: !request.dryRun })}${request.dryRun ? manifestsText(record) : ''}`,
-        )
+      const { record } = await perform(
+        {
+          request,
+          spec: async () => ({ command: 'install', ...(await chartSpec(request)) }),
+          direct: async (engine, run) => ({ record: await engine.install(request, run), kept: [] }),
+        },
+        options,
+        output,
+      )
+      if (record) print(record, { dryRun: request.dryRun !== undefined }, output)
     })
   return addMakeFlags(made)
+}
+
+/** Prints what install and upgrade made, as Helm does. */
+export function print(record: ReleaseRecord, { dryRun }: { dryRun: boolean }, output: Output): void {
+  if (output.format === 'json' || output.format === 'yaml') writeValue(record, output)
+  else output.write(`${releaseText(record, { notes: !dryRun })}${dryRun ? manifestsText(record) : ''}`)
 }

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import { BerthError } from '../../engine/base/error.ts'
 import type { Output } from '../output.ts'
-import { addChangeFlags, type ChangeOptions, changeOptions, namespaceOf, openEngine } from './connect.ts'
-import { progressOf } from './progress.ts'
+import { addChangeFlags, type ChangeOptions, changeOptions, namespaceOf } from './connect.ts'
+import { perform } from './perform.ts'
 
 interface RollbackOptions extends ChangeOptions {
   readonly dryRun?: true | string
@@ -22,15 +22,23 @@ export function command(output: Output): Command {
     .action(async (name: string, revision: string | undefined, options: RollbackOptions) => {
       if (revision !== undefined && !/^\d+$/.test(revision))
         throw new BerthError('INVALID', `could not convert revision to a number: "${revision}"`)
-      await openEngine(options, output).rollback(
+      const version = Number(revision ?? 0)
+      const dryRun = options.dryRun !== undefined
+      const request = {
+        name,
+        namespace: namespaceOf(options, output),
+        version,
+        dryRun,
+        options: changeOptions(options),
+      }
+      await perform(
         {
-          name,
-          namespace: namespaceOf(options, output),
-          version: Number(revision ?? 0),
-          dryRun: options.dryRun !== undefined,
-          options: changeOptions(options),
+          request,
+          spec: async () => ({ command: 'rollback', revision: version }),
+          direct: async (engine, run) => ({ record: await engine.rollback(request, run), kept: [] }),
         },
-        { signal: output.interruptible(), onProgress: progressOf(output, options.quiet ?? false) },
+        options,
+        output,
       )
       output.line('Rollback was a success! Happy Helming!')
     })

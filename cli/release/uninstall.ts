@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Output } from '../output.ts'
-import { addChangeFlags, type ChangeOptions, changeOptions, namespaceOf, openEngine } from './connect.ts'
-import { progressOf } from './progress.ts'
+import { addChangeFlags, type ChangeOptions, changeOptions, namespaceOf } from './connect.ts'
+import { perform } from './perform.ts'
 
 interface UninstallOptions extends ChangeOptions {
   readonly ignoreNotFound?: true
@@ -22,15 +22,22 @@ export function command(output: Output): Command {
     .action(async (names: string[], options: UninstallOptions) => {
       const namespace = namespaceOf(options, output)
       for (const name of names) {
-        const { kept } = await openEngine(options, output).uninstall(
+        const ignoreNotFound = options.ignoreNotFound ?? false
+        const request = {
+          name,
+          namespace,
+          ignoreNotFound,
+          dryRun: options.dryRun ?? false,
+          options: changeOptions(options),
+        }
+        const { kept } = await perform(
           {
-            name,
-            namespace,
-            ignoreNotFound: options.ignoreNotFound ?? false,
-            dryRun: options.dryRun ?? false,
-            options: changeOptions(options),
+            request,
+            spec: async () => ({ command: 'uninstall', ignoreNotFound }),
+            direct: (engine, run) => engine.uninstall(request, run),
           },
-          { signal: output.interruptible(), onProgress: progressOf(output, options.quiet ?? false) },
+          options,
+          output,
         )
         if (kept.length > 0) {
           output.line('These resources were kept due to the resource policy:')

@@ -2,9 +2,8 @@ import { Command } from 'commander'
 import type { ValuesMode } from '../../engine/release/requests.ts'
 import type { Output } from '../output.ts'
 import { openEngine } from './connect.ts'
-import { addMakeFlags, type MakeOptions, makeRequest } from './install.ts'
-import { manifestsText, releaseText, writeValue } from './present.ts'
-import { progressOf } from './progress.ts'
+import { addMakeFlags, type MakeOptions, makeRequest, print } from './install.ts'
+import { chartSpec, perform } from './perform.ts'
 
 interface UpgradeOptions extends MakeOptions {
   readonly install?: true
@@ -35,16 +34,25 @@ export function command(output: Output): Command {
       ).at(-1)
       const status = before?.record.info.status
       const installs = options.install === true && (status === undefined || status === 'uninstalled')
-      if (installs) output.line(`Release "${name}" does not exist. Installing it now.`)
-      const record = await engine.upgrade(
-        { ...request, install: options.install ?? false, valuesMode: modeOf(options) },
-        { signal: output.interruptible(), onProgress: progressOf(output, options.quiet ?? false) },
+      if (installs && output.format !== 'json' && output.format !== 'yaml')
+        output.line(`Release "${name}" does not exist. Installing it now.`)
+      const mode = { install: options.install ?? false, valuesMode: modeOf(options) }
+      const { record } = await perform(
+        {
+          request,
+          spec: async () => ({ command: 'upgrade', ...(await chartSpec(request)), ...mode }),
+          direct: async (direct, run) => ({
+            record: await direct.upgrade({ ...request, ...mode }, run),
+            kept: [],
+          }),
+        },
+        options,
+        output,
       )
-      if (output.format === 'json' || output.format === 'yaml') return writeValue(record, output)
-      if (!installs && !request.dryRun) output.line(`Release "${name}" has been upgraded. Happy Helming!`)
-      output.write(
-        `${releaseText(record, { notes: !request.dryRun })}${request.dryRun ? manifestsText(record) : ''}`,
-      )
+      const isText = output.format !== 'json' && output.format !== 'yaml'
+      if (isText && !installs && !request.dryRun)
+        output.line(`Release "${name}" has been upgraded. Happy Helming!`)
+      if (record) print(record, { dryRun: request.dryRun !== undefined }, output)
     })
   return addMakeFlags(made)
 }

@@ -202,6 +202,14 @@ export const controllerRevisionColumns: readonly Column<t.ControllerRevision>[] 
   age,
 ]
 
+export const releaseOperationColumns: readonly Column<t.ReleaseOperation>[] = [
+  name,
+  text('Command', (o) => String(o.spec.command ?? '')),
+  text('Release', (o) => String(o.spec.release ?? '')),
+  text('Phase', (o) => String(o.status?.phase ?? 'Pending')),
+  age,
+]
+
 export const leaseColumns: readonly Column<t.Lease>[] = [
   name,
   text('Holder', (o) => o.spec.holderIdentity ?? ''),

@@ -40,6 +40,7 @@ export interface KindTypes {
   readonly Job: t.Job
   readonly EndpointSlice: t.EndpointSlice
   readonly Lease: t.Lease
+  readonly ReleaseOperation: t.ReleaseOperation
 }
 
 export type KindName = keyof KindTypes
@@ -161,6 +162,10 @@ export const kinds: readonly Kind[] = [
   }),
   define('discovery.k8s.io/v1', 'EndpointSlice', { columns: columns.endpointSliceColumns }),
   define('coordination.k8s.io/v1', 'Lease', { columns: columns.leaseColumns }),
+  define('berth.dev/v1', 'ReleaseOperation', {
+    columns: columns.releaseOperationColumns,
+    subresources: ['status'],
+  }),
 ]
 
 /** The kind of an object's `apiVersion` and `kind`, or undefined. */

@@ -1309,6 +1309,14 @@ export interface RBDVolumeSource {
   readonly user?: string
 }
 
+export interface ReleaseOperation {
+  readonly apiVersion: 'berth.dev/v1'
+  readonly kind: 'ReleaseOperation'
+  readonly metadata: ObjectMeta
+  readonly spec: Readonly<Record<string, unknown>>
+  readonly status?: Readonly<Record<string, unknown>>
+}
+
 export interface ReplicaSet {
   readonly apiVersion: 'apps/v1'
   readonly kind: 'ReplicaSet'

@@ -34,6 +34,7 @@ export interface RollbackRequest extends ReleaseRequest {
   /** 0 or nothing: the revision before the last. */
   readonly version?: number
   readonly dryRun?: boolean
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 export interface UninstallRequest extends ReleaseRequest {

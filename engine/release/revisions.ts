@@ -38,7 +38,7 @@ export function rollbackRecord(
     )
   const { record, labels } = target
   return {
-    labels,
+    labels: { ...labels, ...request.labels },
     journal: {
       operation: 'rollback',
       done: [],

@@ -34,6 +34,19 @@ for (const [file, names] of Object.entries(roots)) {
   const document = JSON.parse(readFileSync(join(folder, file), 'utf8'))
   for (const name of names) collect(name, document.components.schemas)
 }
+/** berth's own kinds beside Kubernetes': their parts are checked by who carries them out. */
+const own: Json = {
+  properties: {
+    apiVersion: { type: 'string' },
+    kind: { type: 'string' },
+    metadata: { $ref: '#/$defs/ObjectMeta' },
+    spec: { type: 'object' },
+    status: { type: 'object' },
+  },
+  type: 'object',
+  'x-kubernetes-group-version-kind': [{ group: 'berth.dev', kind: 'ReleaseOperation', version: 'v1' }],
+}
+collected.set('ReleaseOperation', { full: 'dev.berth.v1.ReleaseOperation', schema: own })
 const sorted = [...collected].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { schema }]) => [name, schema])
 const top = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',

@@ -131,9 +131,12 @@ export class ReleaseEngine {
   }
 
   /** Completes every operation that an earlier process left; one that fails does not keep the others. */
-  async resume(run: RunOptions & { readonly namespace?: string }): Promise<void> {
-    const { signal, namespace } = run
-    const records = await this.#records.list(namespace === undefined ? {} : { namespace }, signal)
+  async resume(run: RunOptions & { readonly namespace?: string; readonly release?: string }): Promise<void> {
+    const { signal, namespace, release } = run
+    const records = await this.#records.list(
+      { ...(namespace === undefined ? {} : { namespace }), ...(release === undefined ? {} : { release }) },
+      signal,
+    )
     const errors: unknown[] = []
     for (const stored of records.filter(({ journal }) => journal !== undefined)) {
       const { record, journal } = stored
@@ -143,7 +146,8 @@ export class ReleaseEngine {
         else await this.#carrier.carryOn(stored, run)
       }).catch((error: unknown) => errors.push(error))
     }
-    if (errors.length > 0) throw new AggregateError(errors, 'Cannot complete what was left unfinished')
+    if (errors.length === 1) throw errors[0]
+    if (errors.length > 1) throw new AggregateError(errors, 'Cannot complete what was left unfinished')
   }
 
   async #alone<T>(

@@ -1,0 +1,83 @@
+import { userInfo } from 'node:os'
+import { newUid } from '../../engine/base/host/id.ts'
+import { packChart } from '../../engine/chart/pack.ts'
+import type { ReleaseEngine } from '../../engine/release/host/engine.ts'
+import { KubernetesCluster } from '../../engine/release/host/kubernetes-cluster.ts'
+import type { RunOptions } from '../../engine/release/host/progress.ts'
+import { submitOperation } from '../../engine/release/host/submit.ts'
+import { type OperationSpec, operationKind } from '../../engine/release/operation.ts'
+import type { ReleaseRecord } from '../../engine/release/record.ts'
+import type { InstallRequest, ReleaseRequest } from '../../engine/release/requests.ts'
+import type { Output } from '../output.ts'
+import { apiClient, openEngine, type ReleaseOptions } from './connect.ts'
+import { findRecord } from './find.ts'
+import { progressOf } from './progress.ts'
+
+export interface Performed {
+  readonly record: ReleaseRecord | undefined
+  readonly kept: readonly { readonly kind: string; readonly name: string }[]
+}
+
+/** A change of a release: what to ask the daemon for, and how to do it here where there is none. */
+export interface Change {
+  readonly request: ReleaseRequest & { readonly dryRun?: unknown }
+  readonly spec: () => Promise<Omit<OperationSpec, 'release' | 'caller' | 'options'>>
+  readonly direct: (engine: ReleaseEngine, run: RunOptions) => Promise<Performed>
+}
+
+/**
+ * Carries out a change: by this machine's daemon, which goes on when the caller does not; on another API server, or
+ * without the daemon's operations, by the engine in this process. Dry runs change nothing and are done here.
+ */
+export async function perform(
+  change: Change,
+  options: ReleaseOptions & { readonly quiet?: true },
+  output: Output,
+): Promise<Performed> {
+  const run = { signal: output.interruptible(), onProgress: progressOf(output, options.quiet ?? false) }
+  const { request } = change
+  const engine = openEngine(options, output)
+  if (options.kubeApiserver !== undefined || request.dryRun) return change.direct(engine, run)
+  const client = apiClient(options, output)
+  const { apiVersion, kind } = operationKind
+  if ((await new KubernetesCluster(client).namespaced(apiVersion, kind, run.signal)) === undefined)
+    return change.direct(engine, run)
+  const { name, namespace } = request
+  const status = await submitOperation(
+    client,
+    {
+      ...operationKind,
+      metadata: { name: newUid(), namespace },
+      spec: {
+        ...(await change.spec()),
+        release: name,
+        caller: userInfo().username,
+        options: request.options ?? {},
+      },
+    },
+    run,
+  )
+  const record =
+    status.revision === undefined
+      ? undefined
+      : await findRecord(
+          engine,
+          name,
+          { ...options, namespace, revision: String(status.revision) },
+          output,
+        ).catch(() => undefined)
+  return { record, kept: status.kept ?? [] }
+}
+
+/** The part of an operation that install and upgrade share. */
+export async function chartSpec(request: InstallRequest) {
+  return {
+    chart: (await packChart(request.chart)).toString('base64'),
+    origin: request.chart.origin,
+    values: request.values,
+    createNamespace: request.createNamespace ?? false,
+    takeOwnership: request.takeOwnership ?? false,
+    skipSchema: request.skipSchema ?? false,
+    labels: request.labels ?? {},
+  }
+}
