@@ -6,6 +6,7 @@ import { setNames } from '../firewall/sets.ts'
 import { decodeGeneration, netlinkNetfilter, nftablesGroup } from '../netlink/nftables.ts'
 import { splitMessages } from '../netlink/wire.ts'
 import type { ServiceAddress } from '../types.ts'
+import { Connections } from './connections.ts'
 import { ForeignChains } from './foreign.ts'
 import type { Kernel } from './kernel.ts'
 import { Table } from './table.ts'
@@ -29,7 +30,12 @@ export class Firewall {
   constructor(options: { relay: Kernel; name: string; services: Subnet; log: Log; policy: () => Policy }) {
     this.#options = options
     const table = { family: 'ip' as const, table: options.name }
-    this.#table = new Table(options.relay, { table, services: options.services })
+    const connections = new Connections(options.relay, options.log)
+    this.#table = new Table(options.relay, {
+      table,
+      services: options.services,
+      onChanged: (ports) => void connections.forgetChanged(ports),
+    })
     this.#foreign = new ForeignChains(options.relay, { mark: options.name, log: options.log })
   }
 

@@ -119,6 +119,32 @@ describe('networks', () => {
     expect(await answer).toBe('a 10.210.0.1')
   })
 
+  it('sends a UDP client that goes on from one port to an endpoint that is left', async () => {
+    const service = { address: vip, port: 80, protocol: 'udp' as const, hostPort: 30081 }
+    const to = (address: string) =>
+      world.networks.setServices([{ ...service, endpoints: [{ address, port: 80 }] }])
+    await to('10.210.0.2')
+    for (const [address, port] of [
+      [vip, 80],
+      ['192.0.2.1', 30081],
+    ] as const) {
+      await to('10.210.0.2')
+      const script = `
+        const socket = require('node:dgram').createSocket('udp4')
+        socket.on('message', (data) => console.log(String(data)))
+        socket.connect(${port}, '${address}', () => socket.send('one'))
+        process.stdin.on('data', () => socket.send('again'))`
+      const client = await world.start(address === vip ? 'host' : 'outside', script)
+      await to('10.210.0.3')
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      const answer = new Promise((resolve) =>
+        client.stdout?.once('data', (data) => resolve(String(data).trim())),
+      )
+      client.stdin?.write('go')
+      expect(await answer).toMatch(/^b /)
+    }
+  })
+
   it('refuses a service without endpoints, an unknown port and an unknown address', async () => {
     await world.networks.setServices([{ address: vip, port: 80, protocol: 'tcp', endpoints: [] }])
     expect(await world.ask('host', vip, 80)).toBe('ECONNREFUSED')

@@ -6,6 +6,7 @@ import { NameTable } from '../names.ts'
 import { type HostPort, planPorts, portsMeet, portTarget } from '../ports.ts'
 import type { Endpoint, Lease, NetworkRecord, PublishedPort, ServiceAddress } from '../types.ts'
 import { Bridges, defaultNetwork, type NetworkSettings } from './bridges.ts'
+import { Connections } from './connections.ts'
 import { type AttachOptions, Endpoints } from './endpoints.ts'
 import { Firewall } from './firewall.ts'
 import type { Kernel } from './kernel.ts'
@@ -50,6 +51,7 @@ export class Networks implements AsyncDisposable {
     const pool = parseSubnet(options.subnet)
     const services = parseSubnet(options.serviceSubnet)
     const links = new Links(relay)
+    const connections = new Connections(relay, log)
     this.#relay = relay
     this.names = new NameTable(options.domain)
     this.dnsAddress = formatIpv4(pool.base + 1)
@@ -63,7 +65,10 @@ export class Networks implements AsyncDisposable {
       dnsAddress: this.dnsAddress,
       log,
       apply: () => this.#firewall.apply(),
-      closed: (lease) => this.#ports.release(lease.ports),
+      closed: async (lease) => {
+        void connections.forgetAddress(lease.address)
+        await this.#ports.release(lease.ports)
+      },
     })
     this.#firewall = new Firewall({
       relay,

@@ -4,6 +4,7 @@ import { type Loaded, planChange } from '../firewall/change.ts'
 import { type Elements, emptyElements, keyOf } from '../firewall/elements.ts'
 import { setNames, sets } from '../firewall/sets.ts'
 import { parsePickChain, stampedChain, stampOf } from '../firewall/skeleton.ts'
+import { type ChangedPort, changedUdpPorts } from '../firewall/stale.ts'
 import {
   decodeChain,
   decodeElements,
@@ -18,18 +19,25 @@ import {
 } from '../netlink/nftables.ts'
 import type { Kernel } from './kernel.ts'
 
+interface TableOptions {
+  readonly table: TableRef
+  readonly services: Subnet
+  /** Told of UDP ports whose endpoints a committed transaction changed. */
+  readonly onChanged: (ports: readonly ChangedPort[]) => void
+}
+
 /**
  * berth's nf_tables table in the kernel. Invariant: `#loaded` is what the kernel holds, or undefined when that is not
  * known; one transaction is under way at a time, and what is wanted meanwhile goes together in the next.
  */
 export class Table {
   readonly #relay: Kernel
-  readonly #options: { table: TableRef; services: Subnet }
+  readonly #options: TableOptions
   #loaded: Loaded | undefined
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
 
-  constructor(relay: Kernel, options: { table: TableRef; services: Subnet }) {
+  constructor(relay: Kernel, options: TableOptions) {
     this.#relay = relay
     this.#options = options
   }
@@ -107,7 +115,9 @@ export class Table {
   async #changeOnce(wanted: Elements): Promise<void> {
     const { changes, next } = planChange(this.#loaded, wanted, this.#options)
     if (changes.length > 0) await this.#commit(changes, 'change the nftables table')
+    const ports = changedUdpPorts(this.#loaded?.elements ?? emptyElements(), wanted)
     this.#loaded = next
+    if (ports.length > 0) this.#options.onChanged(ports)
   }
 
   async #chains(): Promise<string[]> {
