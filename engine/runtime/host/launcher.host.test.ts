@@ -73,6 +73,32 @@ describe('a process', () => {
     expect(await readlink(`/proc/${guest.pid}/ns/user`)).toBe(await readlink(`/proc/${holder.pid}/ns/user`))
   })
 
+  it('is root of a user namespace and nobody outside', async () => {
+    await chmod(bench.folder, 0o755)
+    const supervisor = await bench.create(
+      await bench.plan({
+        argv: ['sleep', '60'],
+        flags: allNamespaces | clone.user,
+        parent: [
+          { do: 'map-ids', uidMap: '0 100000 65536\n', gidMap: '0 100000 65536\n', why: 'root inside' },
+        ],
+        last: [
+          { do: 'oom-score-adj', value: 300, why: 'test' },
+          { do: 'credentials', uid: 7, gid: 8, groups: [9], why: 'test' },
+        ],
+        settings: { terminal: true },
+      }),
+    )
+    await supervisor.start()
+    await eventually(async () => {
+      const status = await readFile(`/proc/${supervisor.pid}/status`, 'utf8')
+      expect(status).toMatch(/^Uid:\t100007.*\nGid:\t100008.*$/m)
+      expect(status).toMatch(/^Groups:\t100009 $/m)
+    })
+    expect(await readFile(`/proc/${supervisor.pid}/oom_score_adj`, 'utf8')).toBe('300\n')
+    await supervisor.signal(9)
+  })
+
   it('gets no descriptor but its three', async () => {
     const { out } = await bench.run({ argv: ['sh', '-c', 'ls -1 /proc/$$/fd; true'] })
     expect(out.trim().split('\n')).toEqual(['0', '1', '2'])

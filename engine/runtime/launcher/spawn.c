@@ -86,6 +86,8 @@ static int enter(struct context *x, const struct start *s) {
     if (setresgid(0, 0, 0) < 0) return fail(x, "setresgid 0");
     if (setresuid(0, 0, 0) < 0) return fail(x, "setresuid 0");
     if (setgroups(0, NULL) < 0 && errno != EPERM) return fail(x, "setgroups");
+    /* The change took /proc/self away from us: its files were given to the host's root. */
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0) return fail(x, "prctl PR_SET_DUMPABLE");
   } else {
     /* No process of the container may look into this one while it still has all its rights. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return fail(x, "prctl PR_SET_DUMPABLE");
