@@ -1,16 +1,15 @@
 #define _GNU_SOURCE
 #include "io.h"
+#include "unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -34,7 +33,7 @@
  * (lib to usr/lib), the file goes to where the link leads, as if the layer were applied to those below.
  */
 
-enum { BUFFER = 1 << 20, DEPTH = 40, ATTRIBUTES = 1 << 16 };
+enum { BUFFER = 1 << 20 };
 
 struct entry {
   char kind;
@@ -45,20 +44,10 @@ struct entry {
   const uint8_t *attributes, *end;
 };
 
-struct folder {
-  char *path;
-  struct timespec modified;
-};
-
 static struct {
-  int root;
-  int *lowers;
-  int lower_count;
   /* The folder that the last path lay in: layers come folder by folder. Forgotten when anything is removed. */
   char *parent_path;
   int parent;
-  struct folder *folders;
-  size_t folder_count, folder_capacity;
   uint8_t *buffer;
 } state;
 
@@ -69,134 +58,6 @@ static int fail(const char *step, const char *path) {
   size_t text = length < 0 ? 0 : (size_t)length < sizeof payload - 4 ? (size_t)length : sizeof payload - 5;
   frame_write(STDOUT_FILENO, 'X', payload, 4 + text);
   return -1;
-}
-
-static int open_at(int root, const char *path, uint64_t flags) {
-  struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-  for (int attempt = 0;; attempt++) {
-    int fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
-    /* EAGAIN: something was renamed elsewhere in the system while ".." was resolved. */
-    if (fd >= 0 || errno != EAGAIN || attempt == 100) return fd;
-  }
-}
-
-static int open_below(const char *path, uint64_t flags) { return open_at(state.root, path, flags); }
-
-/* Folders get their times at the end: what is made in them changes them. */
-static int remember_folder(const char *path, struct timespec modified) {
-  if (state.folder_count == state.folder_capacity) {
-    size_t capacity = state.folder_capacity ? 2 * state.folder_capacity : 256;
-    struct folder *grown = realloc(state.folders, capacity * sizeof *grown);
-    if (!grown) return -1;
-    state.folders = grown;
-    state.folder_capacity = capacity;
-  }
-  char *copy = strdup(path);
-  if (!copy) return -1;
-  state.folders[state.folder_count++] = (struct folder){copy, modified};
-  return 0;
-}
-
-/* What the layers below show at a path: its kind, 0 for nothing, and a descriptor (O_PATH) of it. */
-static mode_t look_below(const char *path, int *fd) {
-  for (int i = 0; i < state.lower_count; i++) {
-    *fd = open_at(state.lowers[i], path, O_PATH | O_NOFOLLOW);
-    struct stat found;
-    if (*fd >= 0 && fstat(*fd, &found) == 0) {
-      if (S_ISDIR(found.st_mode) || S_ISLNK(found.st_mode)) return found.st_mode & S_IFMT;
-      close(*fd);
-      return 0;
-    }
-    /* A whiteout or a file on the way hides what is further below. */
-    if (errno != ENOENT) return 0;
-  }
-  return 0;
-}
-
-/* Gives a folder that the layer did not name what the folder below it has. Closes `from`. */
-static int inherit(int to, int from, const char *path) {
-  static char names[ATTRIBUTES], value[ATTRIBUTES];
-  struct stat found;
-  int source = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int target = openat(to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int result = source < 0 || target < 0 || fstat(source, &found) < 0 ? -1 : 0;
-  if (result == 0) result = fchown(target, found.st_uid, found.st_gid);
-  if (result == 0) result = fchmod(target, found.st_mode & 07777);
-  ssize_t size = result == 0 ? flistxattr(source, names, sizeof names) : 0;
-  for (ssize_t at = 0; result == 0 && at < size; at += (ssize_t)strlen(names + at) + 1) {
-    if (strncmp(names + at, "trusted.overlay.", 16) == 0) continue;
-    ssize_t length = fgetxattr(source, names + at, value, sizeof value);
-    if (length < 0 || (fsetxattr(target, names + at, value, (size_t)length, 0) < 0 && errno != ENOTSUP)) result = -1;
-  }
-  if (result == 0) result = remember_folder(path, found.st_mtim);
-  int error = errno;
-  if (source >= 0) close(source);
-  if (target >= 0) close(target);
-  close(from);
-  errno = error;
-  return result;
-}
-
-static int open_folder(const char *path, int depth);
-
-/* Opens the folder that a link at `parent` leads to, made where missing. */
-static int follow(const char *parent, const char *target, int depth) {
-  char next[2 * PATH_MAX];
-  bool absolute = target[0] == '/';
-  snprintf(next, sizeof next, "%s%s%s", absolute ? "" : parent, absolute || !*parent ? "" : "/", target);
-  return open_folder(next, depth + 1);
-}
-
-static int read_link(int folder, const char *name, char target[PATH_MAX]) {
-  ssize_t n = readlinkat(folder, name, target, PATH_MAX - 1);
-  if (n >= 0) target[n] = 0;
-  return n < 0 ? -1 : 0;
-}
-
-/* Opens a folder (O_PATH); what is missing of it is made, also behind a link that leads to nothing yet. */
-static int open_folder(const char *path, int depth) {
-  int fd = open_below(path, O_PATH | O_DIRECTORY);
-  if (fd >= 0 || errno != ENOENT) return fd;
-  char parent[PATH_MAX], last[NAME_MAX + 1], target[PATH_MAX];
-  size_t length = strlen(path);
-  while (length > 0 && path[length - 1] == '/') length--;
-  if (depth > DEPTH + (int)length / 2 || length == 0 || length >= sizeof parent) {
-    errno = length == 0 ? ENOENT : length >= sizeof parent ? ENAMETOOLONG : ELOOP;
-    return -1;
-  }
-  memcpy(parent, path, length);
-  parent[length] = 0;
-  char *slash = strrchr(parent, '/');
-  const char *name = slash ? slash + 1 : parent;
-  if (strlen(name) > NAME_MAX) return errno = ENAMETOOLONG, -1;
-  strcpy(last, name);
-  if (slash) *slash = 0;
-  else parent[0] = 0;
-  int above = open_folder(parent, depth + 1);
-  if (above < 0) return -1;
-  if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0) {
-    close(above);
-    return open_below(path, O_PATH | O_DIRECTORY);
-  }
-  struct stat found;
-  int result = -1, below = -1;
-  if (fstatat(above, last, &found, AT_SYMLINK_NOFOLLOW) == 0) {
-    if (!S_ISLNK(found.st_mode)) result = openat(above, last, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    else if (read_link(above, last, target) == 0) result = follow(parent, target, depth);
-  } else {
-    mode_t kind = look_below(path, &below);
-    if (kind == S_IFLNK) {
-      if (read_link(below, "", target) == 0) result = follow(parent, target, depth);
-      close(below);
-    } else if (mkdirat(above, last, 0755) == 0) {
-      result = openat(above, last, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-      if (kind == S_IFDIR && (result < 0 || inherit(result, below, path) < 0)) result = -1;
-    }
-  }
-  int error = errno;
-  close(above);
-  errno = error;
-  return result;
 }
 
 static void forget_parent(void) {
@@ -217,7 +78,7 @@ static int open_parent(char *path, const char **name) {
   if (state.parent_path && strlen(state.parent_path) == length && memcmp(state.parent_path, path, length) == 0) return state.parent;
   char *parent = strndup(path, length);
   if (!parent) return -1;
-  int fd = open_folder(parent, 0);
+  int fd = open_folder(parent);
   if (fd < 0) {
     free(parent);
     return -1;
@@ -226,39 +87,6 @@ static int open_parent(char *path, const char **name) {
   state.parent_path = parent;
   state.parent = fd;
   return fd;
-}
-
-/* Removes a name and everything below it, following nothing. */
-static int remove_tree(int parent, const char *name) {
-  if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return 0;
-  if (errno != EISDIR && errno != EPERM) return -1;
-  int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return -1;
-  uint8_t block[8192];
-  for (;;) {
-    /* Read anew after each pass: entries that are removed may shift those that follow. */
-    lseek(fd, 0, SEEK_SET);
-    ssize_t n = syscall(SYS_getdents64, fd, block, sizeof block);
-    bool found = false;
-    for (ssize_t at = 0; n > 0 && at < n;) {
-      uint16_t step;
-      memcpy(&step, block + at + 16, sizeof step);
-      const char *child = (const char *)block + at + 19;
-      at += step;
-      if (strcmp(child, ".") == 0 || strcmp(child, "..") == 0) continue;
-      found = true;
-      if (remove_tree(fd, child) < 0) n = -1;
-    }
-    if (n < 0) {
-      int error = errno;
-      close(fd);
-      errno = error;
-      return -1;
-    }
-    if (!found) break;
-  }
-  close(fd);
-  return unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 static int set_opaque(int parent, const char *name) {
@@ -376,13 +204,13 @@ static int make(const struct entry *entry, int parent, const char *name) {
 
 static int apply(const struct entry *entry) {
   if (!*entry->path) {
-    if (entry->kind == 'o') return set_opaque(state.root, ".") < 0 ? fail("setxattr opaque", "/") : 0;
-    if (entry->kind == 'd') return set_metadata(entry, state.root, ".");
+    if (entry->kind == 'o') return set_opaque(layer.root, ".") < 0 ? fail("setxattr opaque", "/") : 0;
+    if (entry->kind == 'd') return set_metadata(entry, layer.root, ".");
     errno = EINVAL;
     return fail("replace", "/");
   }
   if (entry->kind == 'o') {
-    int fd = open_folder(entry->path, 0);
+    int fd = open_folder(entry->path);
     if (fd < 0) return fail("open", entry->path);
     int result = set_opaque(fd, ".");
     int error = errno;
@@ -444,37 +272,21 @@ static int parse(uint8_t *payload, size_t size, struct entry *entry) {
   return 0;
 }
 
-static int finish(void) {
-  for (size_t i = 0; i < state.folder_count; i++) {
-    int fd = open_below(state.folders[i].path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (fd < 0) {
-      /* A later entry replaced it. */
-      if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) continue;
-      return fail("open", state.folders[i].path);
-    }
-    struct timespec times[2] = {state.folders[i].modified, state.folders[i].modified};
-    int result = futimens(fd, times);
-    close(fd);
-    if (result < 0) return fail("futimens", state.folders[i].path);
-  }
-  return syncfs(state.root) < 0 ? fail("syncfs", "/") : 0;
-}
-
 int role_unpack(int argc, char **argv) {
   if (argc < 3) return 64;
   umask(0);
-  state.root = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  layer.root = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   state.buffer = malloc(BUFFER);
   uint8_t *payload = malloc(BUFFER);
-  if (state.root < 0 || !state.buffer || !payload) return fail("open", argv[2]), 1;
-  state.lower_count = argc - 3;
-  state.lowers = calloc((size_t)argc, sizeof *state.lowers);
-  if (!state.lowers) return fail("calloc", argv[2]), 1;
-  for (int i = 0; i < state.lower_count; i++) {
-    state.lowers[i] = open(argv[3 + i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (state.lowers[i] < 0) return fail("open", argv[3 + i]), 1;
+  if (layer.root < 0 || !state.buffer || !payload) return fail("open", argv[2]), 1;
+  layer.lower_count = argc - 3;
+  layer.lowers = calloc((size_t)argc, sizeof *layer.lowers);
+  if (!layer.lowers) return fail("calloc", argv[2]), 1;
+  for (int i = 0; i < layer.lower_count; i++) {
+    layer.lowers[i] = open(argv[3 + i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (layer.lowers[i] < 0) return fail("open", argv[3 + i]), 1;
   }
-  if (state.lower_count > 0 && inherit(state.root, dup(state.lowers[0]), "") < 0) return fail("inherit", "/"), 1;
+  if (layer.lower_count > 0 && inherit(layer.root, dup(layer.lowers[0]), "") < 0) return fail("inherit", "/"), 1;
   setvbuf(stdin, NULL, _IOFBF, 1 << 18);
   for (;;) {
     uint8_t header[FRAME_HEADER];
@@ -487,6 +299,7 @@ int role_unpack(int argc, char **argv) {
     if (parse(payload, size, &entry) < 0) return fail("read", "entry"), 1;
     if (apply(&entry) < 0) return 1;
   }
-  if (finish() < 0) return 1;
+  const char *step, *path;
+  if (finish_folders(&step, &path) < 0) return fail(step, path), 1;
   return frame_write(STDOUT_FILENO, 'K', NULL, 0) < 0;
 }
