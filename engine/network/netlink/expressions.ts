@@ -58,7 +58,7 @@ export function meta(key: keyof typeof metaKeys, to: number): Expression {
 const bases = { network: 1, transport: 2 } as const
 
 /** Loads bytes of the packet's header. */
-export function payload(base: keyof typeof bases, offset: number, length: number, to: number): Expression {
+function payload(base: keyof typeof bases, offset: number, length: number, to: number): Expression {
   return [
     'payload',
     [

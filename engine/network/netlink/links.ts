@@ -19,7 +19,6 @@ const type = {
   deleteLink: 17,
   getLink: 18,
   newAddress: 20,
-  getAddress: 22,
   newRoute: 24,
   deleteRoute: 25,
   getRoute: 26,
@@ -254,25 +253,6 @@ export function decodeRoute(message: Uint8Array): { to: Subnet; device: number }
   if (to?.length !== 4 || device === undefined) return undefined
   const base = new DataView(to.buffer, to.byteOffset, 4).getUint32(0)
   return { to: { base, prefixLength: fixed.getUint8(1) }, device }
-}
-
-/** Addresses of the host, IPv4 only. */
-export function dumpAddresses(): Uint8Array {
-  return encodeMessage(
-    type.getAddress,
-    flag.request | flag.dump,
-    concat(Uint8Array.of(inet, 0, 0, 0), u32(0)),
-  )
-}
-
-export function decodeAddress(message: Uint8Array): { address: number; device: number } | undefined {
-  const { fixed, attributes } = decodeMessage(message, 8)
-  const local = attributes.get(2) ?? attributes.get(1)
-  if (local?.length !== 4) return undefined
-  return {
-    address: new DataView(local.buffer, local.byteOffset, 4).getUint32(0),
-    device: fixed.getUint32(4, true),
-  }
 }
 
 function macBytes(mac: string): Uint8Array {

@@ -59,14 +59,14 @@ export interface BaseChain {
 }
 
 /** Types of keys and data: what `nft list` shows them as, and their length. libnftables, datatype.h */
-export const datatypes = {
+const datatypes = {
   ipv4_addr: { id: 7, bytes: 4 },
   inet_proto: { id: 12, bytes: 1 },
   inet_service: { id: 13, bytes: 2 },
   mark: { id: 19, bytes: 4 },
   ifname: { id: 41, bytes: 16 },
 } as const
-export type Datatype = keyof typeof datatypes
+type Datatype = keyof typeof datatypes
 
 export interface SetShape {
   readonly name: string

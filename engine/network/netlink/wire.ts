@@ -103,12 +103,6 @@ export function listAttributes(bytes: Uint8Array | undefined): [type: number, va
 
 export const u8 = (value: number): Uint8Array => Uint8Array.of(value)
 
-export function u16(value: number): Uint8Array {
-  const bytes = new Uint8Array(2)
-  viewOf(bytes).setUint16(0, value, true)
-  return bytes
-}
-
 export function u32(value: number): Uint8Array {
   const bytes = new Uint8Array(4)
   viewOf(bytes).setUint32(0, value, true)
@@ -165,7 +159,7 @@ export function readText(value: Uint8Array | undefined): string | undefined {
   return new TextDecoder().decode(end < 0 ? value : value.subarray(0, end))
 }
 
-export const padded = (length: number): number => (length + 3) & ~3
+const padded = (length: number): number => (length + 3) & ~3
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 

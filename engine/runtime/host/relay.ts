@@ -19,9 +19,7 @@ const request = {
   sysctl: 8,
 } as const
 
-/** In a message: the relay's descriptor of the host's network namespace, for IFLA_NET_NS_FD. */
-export const relayHostFd = 100
-/** In a message: the relay's descriptor of the namespace that `target` names. */
+/** In a message (IFLA_NET_NS_FD): the relay's descriptor of the namespace that `target` names. */
 export const relayTargetFd = 101
 
 export interface NetlinkOptions {

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 enum {
-  /* Known numbers, so that a message encoded by the daemon can say IFLA_NET_NS_FD. */
+  /* The network namespace that counts as the host's. */
   FD_HOST = 100,
+  /* A known number, so that a message encoded by the daemon can say IFLA_NET_NS_FD. */
   FD_TARGET = 101,
   MAX_SUBSCRIPTIONS = 8,
 };
