@@ -4,19 +4,24 @@ import { bodyLimitBytes } from './body.ts'
 import { type ApiRequest, type ApiResponse, jsonResponse } from './message.ts'
 import { type KubernetesApiOptions, type Serve, serveKubernetes } from './serve.ts'
 import { failure } from './status.ts'
+import { Writes } from './writes.ts'
 
 export interface KubernetesApi {
   /** For `node:http`: answers every request, never throws. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
   /** The same without HTTP, for clients in this process. */
   readonly serve: Serve
+  /** The way into the store that requests take, for the daemon's own writers. */
+  readonly writes: Writes
 }
 
 /** The Kubernetes API as a handler of `node:http`. */
 export function createKubernetesApi(options: KubernetesApiOptions): KubernetesApi {
-  const serve = serveKubernetes(options)
+  const writes = new Writes(options)
+  const serve = serveKubernetes(options, writes)
   return {
     serve,
+    writes,
     handle: (request, response) => {
       answer(serve, request, response).catch((error: unknown) => {
         // The client is gone, or what it was sent could not be finished: it must not look finished.

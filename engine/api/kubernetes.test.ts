@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { kinds } from '../object/kinds.ts'
 import { ObjectStore } from '../store/objects.ts'
+import { createKubernetesApi } from './http.ts'
 import type { ApiRequest } from './message.ts'
-import { type Serve, serveKubernetes } from './serve.ts'
+import type { Serve } from './serve.ts'
 
 const now = Date.parse('2026-01-01T00:00:00Z')
 let objects: ObjectStore
@@ -11,14 +12,14 @@ let serve: Serve
 beforeEach(async () => {
   objects = new ObjectStore({ clock: { now: () => now } })
   await objects.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } })
-  serve = serveKubernetes({
+  ;({ serve } = createKubernetesApi({
     objects,
     kinds,
     clock: { now: () => now },
     log: () => undefined,
     serviceSubnet: '10.211.0.0/16',
     version: '0.0.0',
-  })
+  }))
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of many shapes

@@ -19,7 +19,7 @@ import { type Selection, selectionOf } from './selection.ts'
 import { serveMeta } from './serve-meta.ts'
 import { deleted, failure, methodNotAllowed, statusOf, unknownPath } from './status.ts'
 import { watchLines } from './watch.ts'
-import { type WriteRequest, Writes } from './writes.ts'
+import type { WriteRequest, Writes } from './writes.ts'
 
 export interface KubernetesApiOptions {
   readonly objects: ObjectStore
@@ -38,8 +38,8 @@ export interface KubernetesApiOptions {
 export type Serve = (request: ApiRequest) => Promise<ApiResponse>
 
 /** The Kubernetes API over the store, without HTTP: what is asked by whom is only in the request. */
-export function serveKubernetes(options: KubernetesApiOptions): Serve {
-  const resources = new Resources(options)
+export function serveKubernetes(options: KubernetesApiOptions, writes: Writes): Serve {
+  const resources = new Resources(options, writes)
   return async (request) => {
     try {
       return (await serveMeta(options, request)) ?? (await resources.serve(request))
@@ -85,10 +85,10 @@ class Resources {
     log: { GET: (request, route) => this.#logs(request, route) },
   }
 
-  constructor(options: KubernetesApiOptions) {
+  constructor(options: KubernetesApiOptions, writes: Writes) {
     this.#options = options
     this.#objects = options.objects
-    this.#writes = new Writes(options)
+    this.#writes = writes
   }
 
   async serve(request: ApiRequest): Promise<ApiResponse> {

@@ -6,6 +6,7 @@ import { newUid } from '../base/host/id.ts'
 import { History, type Watcher, type WatchScope } from './history.ts'
 import { Index } from './index-by.ts'
 import { type Journal, MemoryJournal } from './journal.ts'
+import { describe, isHeld, merged, tidy } from './merged.ts'
 import {
   type DraftObject,
   deepFreeze,
@@ -48,12 +49,6 @@ export interface DeleteOptions extends WriteOptions {
   /** Finalizers to add (`foregroundDeletion`, `orphan`); those of the two not named are taken away. */
   readonly propagation?: 'foregroundDeletion' | 'orphan' | undefined
 }
-
-/** Metadata that an update never changes. */
-const storeFields = [
-  ...(['name', 'namespace', 'generateName', 'uid', 'resourceVersion', 'creationTimestamp'] as const),
-  ...(['deletionTimestamp', 'deletionGracePeriodSeconds', 'generation'] as const),
-]
 
 const propagationFinalizers = ['foregroundDeletion', 'orphan']
 
@@ -155,7 +150,7 @@ export class ObjectStore {
     const object = {
       ...named,
       metadata: {
-        ...metadata,
+        ...tidy(metadata),
         name: key.name,
         uid: options.uid ?? newUid(),
         resourceVersion: '',
@@ -268,7 +263,7 @@ export class ObjectStore {
     }
     const next = {
       ...current,
-      metadata: marked,
+      metadata: tidy(marked),
       ...(current.kind === 'Namespace'
         ? { status: { ...(current.status as object), phase: 'Terminating' } }
         : {}),
@@ -366,41 +361,4 @@ export class ObjectStore {
       () => this.#history.publish({ type, version, groupKind, object, previous }),
     )
   }
-}
-
-/** The object after an update: the store's own metadata kept, the untouched part kept, generation counted. */
-function merged(current: StoredObject, draft: DraftObject, part: 'all' | 'main' | 'status'): StoredObject {
-  const own = current.metadata
-  if (part === 'status') {
-    const { status: _, ...rest } = current
-    const managed = draft.metadata.managedFields ?? own.managedFields
-    return {
-      ...rest,
-      ...('status' in draft ? { status: draft.status } : {}),
-      metadata: { ...own, ...(managed ? { managedFields: managed } : {}) },
-    } as StoredObject
-  }
-  const { status, ...body } = draft
-  const kept = part === 'main' ? current.status : status
-  const metadata: Record<string, unknown> = { ...draft.metadata }
-  for (const field of storeFields) {
-    if (own[field] === undefined) delete metadata[field]
-    else metadata[field] = own[field]
-  }
-  if (own.generation !== undefined && !jsonEqual(body.spec, current.spec)) {
-    metadata.generation = own.generation + 1
-  }
-  return { ...body, metadata, ...(kept === undefined ? {} : { status: kept }) } as unknown as StoredObject
-}
-
-/** Whether something has yet to be done before the object may go. A namespace has finalizers in its spec too. */
-function isHeld({ apiVersion, kind, metadata, spec }: StoredObject): boolean {
-  if (metadata.finalizers?.length) return true
-  if (apiVersion !== 'v1' || kind !== 'Namespace') return false
-  return ((spec as { finalizers?: readonly string[] } | undefined)?.finalizers?.length ?? 0) > 0
-}
-
-/** `Deployment.apps "web" in namespace "shop"`, for messages. */
-function describe({ groupKind, namespace, name }: ObjectKey): string {
-  return `${groupKind} "${name}"${namespace === '' ? '' : ` in namespace "${namespace}"`}`
 }

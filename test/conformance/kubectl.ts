@@ -11,8 +11,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { collectGarbage } from '../../engine/api/collector/collector.ts'
+import { runControllers } from '../../engine/api/control/run.ts'
 import { createKubernetesApi } from '../../engine/api/http.ts'
+import { ensureNamespaces } from '../../engine/api/namespaces.ts'
+import { systemClock } from '../../engine/base/host/clock.ts'
+import { garbageController } from '../../engine/control/garbage.ts'
+import { namespaceController } from '../../engine/control/namespace.ts'
 import { kinds } from '../../engine/object/kinds.ts'
 import { Store } from '../../engine/store/store.ts'
 
@@ -323,24 +327,25 @@ const store = await Store.open({
     throw error
   },
 })
-for (const name of ['default', 'kube-system']) {
-  await store.objects.create({
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name },
-    spec: { finalizers: ['kubernetes'] },
-    status: { phase: 'Active' },
-  })
-}
 const api = createKubernetesApi({
   objects: store.objects,
   kinds,
-  clock: { now: Date.now },
+  clock: systemClock,
   log,
   serviceSubnet: '10.211.0.0/16',
   version: '0.0.0',
 })
-const collecting = collectGarbage({ objects: store.objects, log }, end.signal)
+await ensureNamespaces(store.objects, api.writes)
+const controlling = runControllers(
+  {
+    objects: store.objects,
+    writes: api.writes,
+    controllers: [garbageController, namespaceController],
+    clock: systemClock,
+    log,
+  },
+  end.signal,
+)
 const server = createServer(api.handle)
 server.listen(0, '127.0.0.1')
 await once(server, 'listening')
@@ -363,7 +368,7 @@ for (const step of steps) {
 }
 console.log(`${steps.length - failed} of ${steps.length} steps are right`)
 end.abort()
-await collecting
+await controlling
 server.closeAllConnections()
 server.close()
 await store.close()

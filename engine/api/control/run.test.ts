@@ -1,9 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../base/host/clock.ts'
+import { controllers } from '../../control/controllers.ts'
+import { garbageController } from '../../control/garbage.ts'
+import { namespaceController } from '../../control/namespace.ts'
+import { kindNamed } from '../../object/kinds.ts'
 import type { DraftObject, StoredObject } from '../../store/object.ts'
 import { keyOf } from '../../store/object.ts'
 import { ObjectStore } from '../../store/objects.ts'
 import { removeObject } from '../deletion.ts'
-import { collectGarbage } from './collector.ts'
+import { Writes } from '../writes.ts'
+import { runControllers } from './run.ts'
 
 let objects: ObjectStore
 let end: AbortController
@@ -20,41 +26,58 @@ beforeEach(async () => {
     })
   }
   end = new AbortController()
-  running = collectGarbage({ objects, log: () => undefined }, end.signal)
+  start([garbageController, namespaceController])
 })
 afterEach(async () => {
   end.abort()
   await running
 })
 
+const workload = {
+  selector: { matchLabels: { app: 'a' } },
+  template: { metadata: { labels: { app: 'a' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+}
 const make = (kind: string, name: string, owners: StoredObject[] = [], more: Partial<DraftObject> = {}) =>
   objects.create({
     apiVersion: kind === 'Pod' ? 'v1' : 'apps/v1',
     kind,
     ...more,
+    spec: { ...(kind === 'Pod' ? workload.template.spec : workload), ...(more.spec as object) },
     metadata: {
       name,
       namespace: 'default',
-      ...(owners.length > 0
-        ? {
-            ownerReferences: owners.map(({ apiVersion, kind: k, metadata }) => ({
-              apiVersion,
-              kind: k,
-              name: metadata.name,
-              uid: metadata.uid,
-              blockOwnerDeletion: true,
-            })),
-          }
-        : {}),
+      ...(owners.length > 0 ? { ownerReferences: owners.map(reference) } : {}),
       ...more.metadata,
     },
   })
-const names = () => objects.inNamespace('default').map((o) => `${o.kind}/${o.metadata.name}`)
+const reference = ({ apiVersion, kind, metadata: { name, uid } }: StoredObject) => ({
+  apiVersion,
+  kind,
+  name,
+  uid,
+  blockOwnerDeletion: true,
+})
+const names = () =>
+  objects
+    .inNamespace('default')
+    .filter((o) => o.kind !== 'ServiceAccount' && o.kind !== 'Event')
+    .map((o) => `${o.kind}/${o.metadata.name}`)
+const start = (chosen: typeof controllers) => {
+  const writes = new Writes({ objects, clock: systemClock, serviceSubnet: '10.211.0.0/16' })
+  running = runControllers(
+    { objects, writes, controllers: chosen, clock: systemClock, log: () => undefined },
+    end.signal,
+  )
+}
+/** Until nothing was written for a while. */
 const settle = async () => {
-  for (let i = 0; i < 200; i++) await Promise.resolve()
+  for (let version = -1; version !== objects.version; ) {
+    version = objects.version
+    await new Promise((resolve) => setTimeout(resolve, 40))
+  }
 }
 
-describe('the garbage collector', () => {
+describe('controllers over the store', () => {
   it('removes dependents after their owner, all the way down', async () => {
     const top = await make('Deployment', 'web')
     const set = await make('ReplicaSet', 'web-1', [top])
@@ -114,7 +137,7 @@ describe('the garbage collector', () => {
     expect(removed).toBe(false)
     expect(object.status).toEqual({ phase: 'Terminating' })
     await settle()
-    expect(objects.inNamespace('shop').map((o) => o.metadata.name)).toEqual(['p'])
+    expect(objects.inNamespace('shop').map((o) => o.kind)).toEqual(['Pod'])
     await objects.delete(keyOf(pod), { graceSeconds: 0 })
     await settle()
     expect(objects.get(keyOf(shop))).toBeUndefined()
@@ -127,7 +150,36 @@ describe('the garbage collector', () => {
     await make('ReplicaSet', 'web-1', [top])
     await objects.delete(keyOf(top))
     end = new AbortController()
-    running = collectGarbage({ objects, log: () => undefined }, end.signal)
+    start([garbageController])
+    await settle()
+    expect(names()).toEqual([])
+  })
+
+  it('make a Deployment into pods, and tell of it in events that are counted', async () => {
+    end.abort()
+    await running
+    end = new AbortController()
+    start(controllers)
+    const labels = { app: 'web' }
+    const writes = new Writes({ objects, clock: systemClock, serviceSubnet: '10.211.0.0/16' })
+    const body = {
+      metadata: { name: 'web' },
+      spec: {
+        replicas: 3,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+      },
+    }
+    await writes.create(body, { kind: kindNamed('Deployment'), namespace: 'default', manager: 'test' })
+    await settle()
+    expect(objects.list('Pod', 'default')).toHaveLength(3)
+    expect(objects.list('ReplicaSet.apps', 'default')).toHaveLength(1)
+    const reasons = objects.list('Event', 'default').map((event) => event.reason)
+    expect(reasons).toContain('ScalingReplicaSet')
+    expect(reasons.filter((reason) => reason === 'SuccessfulCreate')).toHaveLength(3)
+    await removeObject(objects, objects.list('Deployment.apps')[0] as StoredObject, {
+      propagationPolicy: 'Foreground',
+    })
     await settle()
     expect(names()).toEqual([])
   })
