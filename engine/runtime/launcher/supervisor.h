@@ -58,6 +58,10 @@ extern struct supervisor {
   struct session *sessions[SESSION_LIMIT];
 } supervisor;
 
+/* create.c: the plan from a LAUNCH frame; then everything up to the barrier, or nothing. -1 with errno, or the failure. */
+int receive_plan(int connection);
+int create(struct failure *failure);
+
 /* client.c */
 struct client *client_add(int fd);
 void client_remove(struct client *c);
