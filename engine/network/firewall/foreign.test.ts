@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { messageType } from '../netlink/wire.ts'
-import { type ForeignChain, foreignForward, planAccepts } from './foreign.ts'
+import { type ForeignChain, foreignChains, planAccepts } from './foreign.ts'
 
-const filter: ForeignChain = { family: 'ip', table: 'filter', chain: 'FORWARD', rules: [], drops: true }
+const filter: ForeignChain = {
+  family: 'ip',
+  table: 'filter',
+  chain: 'FORWARD',
+  hook: 2,
+  rules: [],
+  drops: true,
+}
 const rule = (handle: bigint, comment: string | undefined, stops = false) => ({
   family: 'ip' as const,
   table: 'filter',
@@ -11,7 +18,7 @@ const rule = (handle: bigint, comment: string | undefined, stops = false) => ({
   comment,
   stops,
 })
-const options = { bridges: ['berth0'], mark: 'berth' }
+const options = { bridges: ['berth0'], mark: 'berth', dnsAddress: 0x0ad20001 }
 const kinds = (chains: ForeignChain[], given = options) =>
   planAccepts(chains, given).map((message) => (messageType(message) === 2566 ? 'add' : 'delete'))
 const ours = [rule(2n, 'berth: oifname berth0'), rule(3n, 'berth: iifname berth0')]
@@ -36,10 +43,17 @@ describe('foreign chains', () => {
     const rules = [...ours, rule(4n, 'berth: iifname bn123456'), rule(5n, 'berth: iifname berth0')]
     expect(kinds([{ ...filter, rules }])).toEqual(['delete', 'delete'])
     expect(kinds([{ ...filter, rules: ours, drops: false }])).toEqual(['delete', 'delete'])
-    expect(kinds([{ ...filter, rules: ours }], { bridges: [], mark: 'berth' })).toEqual(['delete', 'delete'])
+    expect(kinds([{ ...filter, rules: ours }], { ...options, bridges: [] })).toEqual(['delete', 'delete'])
   })
 
-  it('looks at others’ chains for forwarded packets only', () => {
+  it('lets in questions to DNS where input is dropped', () => {
+    const input = { ...filter, chain: 'INPUT', hook: 1 }
+    expect(kinds([input])).toEqual(['add', 'add'])
+    expect(kinds([{ ...input, rules: [rule(1n, 'berth: dns udp berth0')] }])).toEqual(['add'])
+    expect(kinds([{ ...input, drops: false }])).toEqual([])
+  })
+
+  it('looks at others’ chains on the way of packets only', () => {
     const chain = (table: string, hook: number | undefined) => ({ ...filter, table, hook, drops: true })
     const chains = [
       chain('filter', 2),
@@ -47,7 +61,8 @@ describe('foreign chains', () => {
       chain('berth', 2),
       chain('berth-ab12cd', 2),
       chain('x', undefined),
+      chain('nat', 4),
     ]
-    expect(foreignForward(chains).map((c) => `${c.table} ${c.hook}`)).toEqual(['filter 2'])
+    expect(foreignChains(chains).map((c) => `${c.table} ${c.hook}`)).toEqual(['filter 2', 'filter 1'])
   })
 })

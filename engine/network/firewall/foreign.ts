@@ -1,85 +1,101 @@
+import { ipv4Bytes } from '../address.ts'
 import * as x from '../netlink/expressions.ts'
 import {
   addRule,
   type ChainFacts,
   deleteRule,
-  type Family,
   hooks,
   type RuleFacts,
   type TableRef,
 } from '../netlink/nftables.ts'
-import { text } from '../netlink/wire.ts'
+import { be16, text } from '../netlink/wire.ts'
 
 /**
  * A packet must pass every table's chains, so that a `FORWARD` that drops (docker's policy, ufw, firewalld) stops
  * berth's traffic whatever berth's own table says. berth puts accept rules for its bridges in front of such chains,
  * marked by their comment and in the form that iptables-nft writes itself, so that it still reads its table; what may
- * pass is decided in berth's own forward chain.
+ * pass is decided in berth's own forward chain. Where `INPUT` drops, containers' questions to DNS are let in.
  */
 export interface ForeignChain extends TableRef {
   readonly chain: string
+  readonly hook: number | undefined
   /** All rules of the chain, in order. */
   readonly rules: readonly RuleFacts[]
   /** Its policy is drop. */
   readonly drops: boolean
 }
 
-/** Base chains on the way of forwarded packets that are not berth's (of this or another instance). */
-export function foreignForward(chains: readonly ChainFacts[]): readonly ChainFacts[] {
-  return chains.filter(({ hook, table }) => hook === hooks.forward && !/^berth(-[0-9a-f]{6})?$/.test(table))
+export interface AcceptOptions {
+  readonly bridges: readonly string[]
+  /** Begins the comments of berth's rules. */
+  readonly mark: string
+  /** Where containers find DNS. */
+  readonly dnsAddress: number
 }
 
-/** The changes that give each chain that may drop exactly one accept rule for each way through each bridge. */
-export function planAccepts(
-  foreign: readonly ForeignChain[],
-  options: { readonly bridges: readonly string[]; readonly mark: string },
-): readonly Uint8Array[] {
+interface Accept {
+  readonly comment: string
+  readonly expressions: readonly x.Expression[]
+}
+
+/** Base chains on the way of containers' packets that are not berth's (of this or another instance). */
+export function foreignChains(chains: readonly ChainFacts[]): readonly ChainFacts[] {
+  return chains.filter(
+    ({ hook, table }) =>
+      (hook === hooks.forward || hook === hooks.input) && !/^berth(-[0-9a-f]{6})?$/.test(table),
+  )
+}
+
+/** The changes that give each chain that may drop exactly one of each accept rule, before any rule that drops. */
+export function planAccepts(foreign: readonly ForeignChain[], options: AcceptOptions): readonly Uint8Array[] {
   return foreign.flatMap((chain) => {
-    const ours = chain.rules.filter((rule) => isMarked(rule.comment, options.mark))
-    const theirs = chain.rules.filter((rule) => !ours.includes(rule))
-    const needed = chain.drops || theirs.some((rule) => rule.stops)
-    const wanted = needed ? options.bridges.flatMap((name) => ways.map((way) => ({ way, name }))) : []
-    const comments = new Set(wanted.map(({ way, name }) => commentOf(options.mark, way, name)))
-    /* A rule that drops in front of ours makes it useless: those are set anew. */
+    const ours = chain.rules.filter((rule) => rule.comment?.startsWith(`${options.mark}: `))
     const firstStop = chain.rules.findIndex((rule) => !ours.includes(rule) && rule.stops)
-    const seen = new Set<string>()
+    const wanted = chain.drops || firstStop >= 0 ? acceptsOf(chain.hook, options) : []
+    const comments = new Set(wanted.map(({ comment }) => comment))
+    const kept = new Set<string>()
     const gone = ours.filter((rule) => {
       const comment = rule.comment ?? ''
+      /* Behind a rule that drops ours is useless: it is set anew. */
       const late = firstStop >= 0 && chain.rules.indexOf(rule) > firstStop
-      const keep = comments.has(comment) && !seen.has(comment) && !late
-      if (keep) seen.add(comment)
-      return !keep
+      if (late || kept.has(comment) || !comments.has(comment)) return true
+      kept.add(comment)
+      return false
     })
-    const missing = wanted.filter(({ way, name }) => !seen.has(commentOf(options.mark, way, name)))
+    const missing = wanted.filter(({ comment }) => !kept.has(comment))
     return [
       ...gone.map((rule) => deleteRule(chain, chain.chain, rule.handle)),
-      ...missing.map(({ way, name }) => acceptRule(chain, chain.chain, { way, name, mark: options.mark })),
+      ...missing.map((accept) => addRule(chain, chain.chain, { ...accept, first: true })),
     ]
   })
 }
 
-const ways = ['iifname', 'oifname'] as const
-type Way = (typeof ways)[number]
-
-/** `berth: iifname berth0` */
-const commentOf = (mark: string, way: Way, bridge: string) => `${mark}: ${way} ${bridge}`
-
-const isMarked = (comment: string | undefined, mark: string) => comment?.startsWith(`${mark}: `) ?? false
-
-function acceptRule(
-  ref: { family: Family; table: string },
-  chain: string,
-  rule: { way: Way; name: string; mark: string },
-): Uint8Array {
-  return addRule(ref, chain, {
-    first: true,
-    comment: commentOf(rule.mark, rule.way, rule.name),
-    expressions: [
-      x.meta(rule.way, 1),
-      /* With its NUL: exactly this name, as iptables writes `-i berth0`. */
-      x.compare(1, text(rule.name)),
-      x.counter,
-      x.decide({ verdict: 'accept' }),
-    ],
+function acceptsOf(
+  hook: number | undefined,
+  { bridges, mark, dnsAddress }: AcceptOptions,
+): readonly Accept[] {
+  const allow = (what: string, match: readonly x.Expression[]): Accept => ({
+    comment: `${mark}: ${what}`,
+    expressions: [...match, x.counter, x.decide({ verdict: 'accept' })],
   })
+  /* With its NUL: exactly this name, as iptables writes `-i berth0`. */
+  const through = (way: 'iifname' | 'oifname', bridge: string) => [x.meta(way, 1), x.compare(1, text(bridge))]
+  if (hook === hooks.forward) {
+    return bridges.flatMap((bridge) =>
+      (['iifname', 'oifname'] as const).map((way) => allow(`${way} ${bridge}`, through(way, bridge))),
+    )
+  }
+  return bridges.flatMap((bridge) =>
+    Object.entries({ udp: 17, tcp: 6 }).map(([name, protocol]) =>
+      allow(`dns ${name} ${bridge}`, [
+        ...through('iifname', bridge),
+        x.meta('l4proto', 1),
+        x.compare(1, Uint8Array.of(protocol)),
+        x.loadDestination(1),
+        x.compare(1, ipv4Bytes(dnsAddress)),
+        x.loadPort(1),
+        x.compare(1, be16(53)),
+      ]),
+    ),
+  )
 }

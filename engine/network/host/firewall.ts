@@ -13,12 +13,22 @@ import { Table } from './table.ts'
 
 const settleMs = 50
 
+interface FirewallOptions {
+  readonly relay: Kernel
+  /** Of the table, and mark of rules in others' chains. */
+  readonly name: string
+  readonly services: Subnet
+  readonly dnsAddress: number
+  readonly log: Log
+  readonly policy: () => Policy
+}
+
 /**
  * berth's table and its rules in others' chains, kept as the policy says: changed when asked, and repaired when
  * somebody else changed nf_tables. Until the first `setServices` after a start, services are what the kernel holds.
  */
 export class Firewall {
-  readonly #options: { relay: Kernel; name: string; services: Subnet; log: Log; policy: () => Policy }
+  readonly #options: FirewallOptions
   readonly #table: Table
   readonly #foreign: ForeignChains
   #services: readonly Target[] | undefined
@@ -27,7 +37,7 @@ export class Firewall {
   #closed = false
   #unsubscribe = () => {}
 
-  constructor(options: { relay: Kernel; name: string; services: Subnet; log: Log; policy: () => Policy }) {
+  constructor(options: FirewallOptions) {
     this.#options = options
     const table = { family: 'ip' as const, table: options.name }
     const connections = new Connections(options.relay, options.log)
@@ -36,7 +46,7 @@ export class Firewall {
       services: options.services,
       onChanged: (ports) => void connections.forgetChanged(ports),
     })
-    this.#foreign = new ForeignChains(options.relay, { mark: options.name, log: options.log })
+    this.#foreign = new ForeignChains(options.relay, { ...options, mark: options.name })
   }
 
   async open(): Promise<void> {

@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
-import { type ForeignChain, foreignForward, planAccepts } from '../firewall/foreign.ts'
+import { type ForeignChain, foreignChains, planAccepts } from '../firewall/foreign.ts'
 import {
   decodeChain,
   decodeRule,
@@ -11,17 +11,15 @@ import {
 } from '../netlink/nftables.ts'
 import type { Kernel } from './kernel.ts'
 
-/** Keeps berth's accept rules in chains of others that drop forwarded traffic. One pass at a time. */
+/** Keeps berth's accept rules in chains of others that drop containers' traffic. One pass at a time. */
 export class ForeignChains {
   readonly #relay: Kernel
-  readonly #mark: string
-  readonly #log: Log
+  readonly #options: { mark: string; dnsAddress: number; log: Log }
   #turn: Promise<void> = Promise.resolve()
 
-  constructor(relay: Kernel, options: { mark: string; log: Log }) {
+  constructor(relay: Kernel, options: { mark: string; dnsAddress: number; log: Log }) {
     this.#relay = relay
-    this.#mark = options.mark
-    this.#log = options.log
+    this.#options = options
   }
 
   /** Looks, and adds or removes what is needed for these bridges; for none, removes all. Idempotent. */
@@ -33,23 +31,23 @@ export class ForeignChains {
 
   async #ensure(bridges: readonly string[]): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      const changes = planAccepts(await this.#observe(), { bridges, mark: this.#mark })
+      const changes = planAccepts(await this.#observe(), { ...this.#options, bridges })
       if (changes.length === 0) return
       try {
         await this.#ask(transaction(changes), 'accept traffic of berth in a chain that drops')
-        this.#log('info', 'Changed accept rules in foreign chains', { changes: changes.length })
+        this.#options.log('info', 'Changed accept rules in foreign chains', { changes: changes.length })
         return
       } catch (error) {
         /* The other side is at work too (docker starts): look again. */
         if (attempt === 5) throw error
-        this.#log('debug', 'A foreign chain changed meanwhile', { error: messageOf(error) })
+        this.#options.log('debug', 'A foreign chain changed meanwhile', { error: messageOf(error) })
       }
     }
   }
 
   async #observe(): Promise<ForeignChain[]> {
     const chains = (await this.#ask(dumpChains(), 'list chains')).map(decodeChain)
-    const foreign = foreignForward(chains.filter((chain) => chain !== undefined))
+    const foreign = foreignChains(chains.filter((chain) => chain !== undefined))
     return Promise.all(
       foreign.map(async (chain) => {
         const rules = await this.#ask(dumpRules(chain, chain.chain), `list rules of ${chain.table}`)

@@ -191,6 +191,20 @@ describe('networks', () => {
     expect(await world.ask('a', '192.0.2.2', 8000)).toBe('outside 192.0.2.1')
   })
 
+  it('lets containers ask DNS where input is dropped, and nothing else in', async () => {
+    await world.serve('host', 53, '10.210.0.1')
+    await world.serve('host', 54, '10.210.0.1')
+    world.run('host', 'iptables', '-P', 'INPUT', 'DROP')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(await world.ask('a', '10.210.0.1', 53)).toBe('host 10.210.0.2')
+    expect(await world.askUdp('c', '10.210.0.1', 53)).toMatch(/^host 10\.210\.12/)
+    expect(await world.ask('a', '10.210.0.1', 54, 400)).toBe('timeout')
+    expect(world.run('host', 'iptables', '-S', 'INPUT')).toContain(
+      '-A INPUT -d 10.210.0.1/32 -i berth0-ab12cd -p tcp -m tcp --dport 53',
+    )
+    world.run('host', 'iptables', '-P', 'INPUT', 'ACCEPT')
+  })
+
   it('goes on after a kill: the same addresses, ports and services, nothing cut', async () => {
     await world.networks.setServices([
       { address: vip, port: 80, protocol: 'tcp', endpoints: [{ address: '10.210.0.2', port: 80 }] },

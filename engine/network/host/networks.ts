@@ -1,7 +1,7 @@
 import { BerthError, isBerthError } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
 import type { Collection } from '../../store/collection.ts'
-import { formatIpv4, parseSubnet } from '../address.ts'
+import { formatIpv4, parseIpv4, parseSubnet } from '../address.ts'
 import { NameTable } from '../names.ts'
 import { type HostPort, planPorts, portsMeet, portTarget } from '../ports.ts'
 import type { Endpoint, Lease, NetworkRecord, PublishedPort, ServiceAddress } from '../types.ts'
@@ -74,6 +74,7 @@ export class Networks implements AsyncDisposable {
       relay,
       name: suffixed('berth'),
       services,
+      dnsAddress: parseIpv4(this.dnsAddress),
       log,
       policy: () => ({
         bridges: this.#bridges.list().map(({ bridge, internal }) => ({ name: bridge, internal })),
