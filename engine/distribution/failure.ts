@@ -40,7 +40,7 @@ export function answerError(
     ? `${answer.status} (${first.code}${first.message === '' ? '' : `: ${first.message}`})`
     : `${answer.status}`
   const code = statusCode[answer.status] ?? (answer.status === 429 ? 'UNAVAILABLE' : 'REGISTRY')
-  const hint = hintFor(code, answer)
+  const hint = action.startsWith('Cannot log in') ? 'look at name and password' : hintFor(code, answer)
   return new BerthError(code, `${action}: registry ${answer.registry} answered ${what}`, {
     ...(hint === undefined ? {} : { hint }),
     details: {
