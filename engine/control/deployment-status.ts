@@ -1,3 +1,4 @@
+import { withCondition } from '../object/conditions.ts'
 import { timeMs, timeText } from '../object/meta.ts'
 import type {
   Deployment,
@@ -5,7 +6,6 @@ import type {
   DeploymentStatus,
   ReplicaSet,
 } from '../object/types.generated.ts'
-import { withCondition } from './conditions.ts'
 import { newSetOf, revisionOf } from './revisions.ts'
 import { limitsOf } from './rollout.ts'
 

@@ -1,6 +1,6 @@
+import { withCondition } from '../object/conditions.ts'
 import { timeMs, timeText } from '../object/meta.ts'
 import type { Job, JobCondition, JobStatus, Pod } from '../object/types.generated.ts'
-import { withCondition } from './conditions.ts'
 import {
   type Controller,
   type Decision,

@@ -1,6 +1,6 @@
+import { withCondition } from '../object/conditions.ts'
 import { matches, type Requirement } from '../object/selector.ts'
 import type { Node, Pod, PodCondition, PodStatus } from '../object/types.generated.ts'
-import { withCondition } from './conditions.ts'
 import {
   type Controller,
   type Decision,

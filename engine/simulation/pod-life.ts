@@ -1,4 +1,4 @@
-import { withCondition } from '../control/conditions.ts'
+import { withCondition } from '../object/conditions.ts'
 import { timeText } from '../object/meta.ts'
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../object/types.generated.ts'
 import type { Random } from './random.ts'

@@ -1,4 +1,4 @@
-import { timeText } from '../object/meta.ts'
+import { timeText } from './meta.ts'
 
 /** What conditions of all kinds have in common. */
 export interface Condition {

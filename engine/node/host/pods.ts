@@ -1,0 +1,251 @@
+import { isDeepStrictEqual } from 'node:util'
+import { isBerthError, messageOf } from '../../base/error.ts'
+import type { Log } from '../../base/host/log.ts'
+import type { NodeFacts } from '../../object/field-ref.ts'
+import type { KubeObject } from '../../object/meta.ts'
+import type { ConfigMap, Pod, Secret, Service } from '../../object/types.generated.ts'
+import type { EnvContext } from '../env.ts'
+import { eventsOf } from '../events.ts'
+import { noMemory, type Observed, type PodMemory } from '../observed.ts'
+import { planPod } from '../plan.ts'
+import { statusOf } from '../status.ts'
+import { observe, podUidOf, sandboxId } from './observe.ts'
+import { Prober } from './prober.ts'
+import { execute, longSteps, type StepEngines } from './steps.ts'
+
+/** The objects that the node reads. */
+export interface NodeView {
+  pods(): readonly Pod[]
+  pod(namespace: string, name: string): Pod | undefined
+  configMap(namespace: string, name: string): ConfigMap | undefined
+  secret(namespace: string, name: string): Secret | undefined
+  services(namespace: string): readonly Service[]
+}
+
+export interface PodsOptions extends StepEngines {
+  readonly view: NodeView
+  readonly facts: NodeFacts
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+interface Entry {
+  memory: PodMemory
+  /** A round is under way. */
+  running: boolean
+  /** Something happened since it began. */
+  woken: boolean
+  timer: NodeJS.Timeout | undefined
+  readonly long: Set<string>
+}
+
+const retryMs = 1_000
+
+/**
+ * Makes the pods of this node be as they are to be: observe → status → report → plan → execute, again and again until nothing is left to do.
+ *
+ * Invariants:
+ * - One round at a time for a pod; what happens meanwhile leads to another one.
+ * - Pulls and stops go on beside the rounds, each once at a time; everything else is awaited.
+ * - All that counts is read from the machine in each round: after a crash the next round carries on.
+ */
+export class Pods implements AsyncDisposable {
+  readonly #options: PodsOptions
+  readonly #entries = new Map<string, Entry>()
+  readonly #prober: Prober
+  readonly #work = new Set<Promise<unknown>>()
+
+  constructor(options: PodsOptions) {
+    this.#options = options
+    this.#prober = new Prober(options)
+    options.engine.events(({ attributes, action }) => {
+      const uid = podUidOf(attributes)
+      if (uid && (action === 'die' || action === 'start' || action === 'destroy')) this.#wake(uid)
+    }, options.signal)
+  }
+
+  /** An object came, changed or went; the view shows that already. */
+  notice(object: KubeObject): void {
+    if (object.kind === 'Pod') {
+      const pod = object as Pod
+      if (pod.spec.nodeName === this.#options.settings.nodeName) this.#wake(pod.metadata.uid ?? '')
+      return
+    }
+    if (object.kind !== 'ConfigMap' && object.kind !== 'Secret') return
+    for (const pod of this.#options.view.pods()) {
+      if (pod.metadata.namespace !== object.metadata.namespace || !this.#isMine(pod)) continue
+      // Files made from it are brought up to date; what waited for it may go on.
+      this.#remember(pod, (memory) => ({ ...memory, runTroubles: new Map(), setupTrouble: undefined }))
+      this.#start(this.#refresh(pod))
+    }
+  }
+
+  /** Removes what is left of pods that are no longer there; then looks at all that are. For the start. */
+  async recover(): Promise<void> {
+    const { engine, sandboxes, view } = this.#options
+    const living = new Set(view.pods().map((pod) => pod.metadata.uid))
+    const orphans = engine.list().filter((record) => {
+      const uid = podUidOf(record.settings.labels)
+      return uid !== undefined && !living.has(uid)
+    })
+    for (const { id } of orphans) await engine.remove(id, { force: true, volumes: true })
+    const known = new Set(view.pods().map(sandboxId))
+    for (const { id } of sandboxes.list()) if (!known.has(id)) await sandboxes.remove(id)
+    for (const pod of view.pods()) if (this.#isMine(pod)) this.#wake(pod.metadata.uid ?? '')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const entry of this.#entries.values()) clearTimeout(entry.timer)
+    await this.#prober[Symbol.asyncDispose]()
+    await Promise.allSettled(this.#work)
+  }
+
+  #isMine(pod: Pod): boolean {
+    return pod.spec.nodeName === this.#options.settings.nodeName
+  }
+
+  #wake(uid: string): void {
+    if (this.#options.signal.aborted) return
+    const entry = this.#entries.get(uid) ?? {
+      memory: noMemory,
+      running: false,
+      woken: false,
+      timer: undefined,
+      long: new Set(),
+    }
+    this.#entries.set(uid, entry)
+    entry.woken = true
+    if (!entry.running) this.#start(this.#rounds(uid, entry))
+  }
+
+  async #rounds(uid: string, entry: Entry): Promise<void> {
+    entry.running = true
+    clearTimeout(entry.timer)
+    try {
+      while (entry.woken && !this.#options.signal.aborted) {
+        entry.woken = false
+        const pod = this.#options.view.pods().find((one) => one.metadata.uid === uid)
+        if (!pod) {
+          this.#entries.delete(uid)
+          this.#prober.forget(uid)
+          return
+        }
+        if (await this.#round(pod, entry)) entry.woken = true
+      }
+    } catch (error) {
+      if (this.#options.signal.aborted) return
+      if (!isBerthError(error, 'CONFLICT', 'NOT_FOUND'))
+        this.#options.log('warn', `Cannot bring a pod on: ${messageOf(error)}`, { uid })
+      this.#later(uid, entry, retryMs)
+    } finally {
+      entry.running = false
+      if (entry.woken) this.#wake(uid)
+    }
+  }
+
+  /** Tells whether something was done, after which things look different. */
+  async #round(pod: Pod, entry: Entry): Promise<boolean> {
+    const { clock, reporter, facts } = this.#options
+    const observed = await observe(pod, this.#options)
+    const now = clock.now()
+    const status = statusOf(pod, observed, entry.memory, { hostAddress: facts.address, now })
+    if (!isDeepStrictEqual(status, pod.status)) {
+      for (const event of eventsOf(pod, status)) reporter.record(pod, event)
+      await reporter.report(pod, status)
+    }
+    this.#prober.watch(
+      pod,
+      observed,
+      () => entry.memory,
+      (change, turned) => {
+        this.#remember(pod, change)
+        if (turned) this.#wake(pod.metadata.uid ?? '')
+      },
+    )
+    const { steps, again } = planPod(pod, observed, entry.memory, now)
+    if (again !== undefined) this.#later(pod.metadata.uid ?? '', entry, again - now)
+    const context = {
+      pod,
+      observed,
+      env: this.#envOf(pod, observed),
+      remember: (change: (memory: PodMemory) => PodMemory) => this.#remember(pod, change),
+      signal: this.#options.signal,
+    }
+    const awaited: Promise<void>[] = []
+    for (const step of steps) {
+      const key = JSON.stringify(step.do === 'pull' ? [step.do, step.image] : step)
+      if (!longSteps.includes(step.do)) awaited.push(execute(this.#options, step, context))
+      else if (!entry.long.has(key)) {
+        entry.long.add(key)
+        this.#start(this.#long(execute(this.#options, step, context), { pod, entry, key }))
+      }
+    }
+    await Promise.all(awaited)
+    return awaited.length > 0
+  }
+
+  async #long(
+    work: Promise<void>,
+    { pod, entry, key }: { pod: Pod; entry: Entry; key: string },
+  ): Promise<void> {
+    try {
+      await work
+    } finally {
+      entry.long.delete(key)
+      this.#wake(pod.metadata.uid ?? '')
+    }
+  }
+
+  async #refresh(pod: Pod): Promise<void> {
+    const observed = await observe(pod, this.#options)
+    if (observed.volumesReady && !pod.metadata.deletionTimestamp) {
+      const remember = () => undefined
+      const context = {
+        pod,
+        observed,
+        env: this.#envOf(pod, observed),
+        remember,
+        signal: this.#options.signal,
+      }
+      await execute(this.#options, { do: 'prepare-volumes' }, context)
+    }
+    this.#wake(pod.metadata.uid ?? '')
+  }
+
+  #envOf(pod: Pod, observed: Observed): EnvContext {
+    const { view, facts } = this.#options
+    const namespace = pod.metadata.namespace ?? ''
+    const address = observed.sandbox ? observed.sandbox.address || facts.address : (pod.status?.podIP ?? '')
+    const podIPs = address ? [{ ip: address }] : []
+    return {
+      // Variables name the address that the sandbox has now, whatever was reported last.
+      pod: { ...pod, status: { ...pod.status, podIP: address, podIPs } },
+      node: facts,
+      references: {
+        configMap: (name) => view.configMap(namespace, name),
+        secret: (name) => view.secret(namespace, name),
+        services: () => view.services(namespace),
+      },
+    }
+  }
+
+  #remember(pod: Pod, change: (memory: PodMemory) => PodMemory): void {
+    const entry = this.#entries.get(pod.metadata.uid ?? '')
+    if (entry) entry.memory = change(entry.memory)
+  }
+
+  #later(uid: string, entry: Entry, delayMs: number): void {
+    clearTimeout(entry.timer)
+    entry.timer = setTimeout(() => this.#wake(uid), Math.min(Math.max(1, delayMs), 2 ** 31 - 1))
+    entry.timer.unref()
+  }
+
+  #start(work: Promise<void>): void {
+    const settled = work.catch((error) => {
+      if (!this.#options.signal.aborted)
+        this.#options.log('warn', `Cannot bring a pod on: ${messageOf(error)}`)
+    })
+    this.#work.add(settled)
+    void settled.then(() => this.#work.delete(settled))
+  }
+}
