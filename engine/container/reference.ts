@@ -96,7 +96,7 @@ const nouns = [
 export function drawName(taken: ReadonlySet<string>, random: () => number): string {
   const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)] ?? ''
   for (let attempt = 0; ; attempt++) {
-    const name = `${pick(adjectives)}_${pick(nouns)}${attempt === 0 ? '' : Math.floor(random() * 10 ** Math.min(attempt, 9))}`
+    const name = `${pick(adjectives)}_${pick(nouns)}${attempt || ''}`
     if (!taken.has(name)) return name
   }
 }

@@ -143,7 +143,6 @@ describe('a container', () => {
     expect(output).toContain('read-only')
     expect(output).toMatch(/^0\n0\n/)
     for (const name of [
-      'core',
       'fd',
       'full',
       'mqueue',
