@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -7,6 +10,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type LayerInput, makeImage } from '../../../test/tools/make-image.ts'
 import { packageRoot } from '../../base/host/entry.ts'
+import { digestOf } from '../../content/verify.ts'
 import { RegistryClient } from '../../distribution/client.ts'
 import { mediaTypes } from '../../distribution/media.ts'
 import { parseReference } from '../../distribution/reference.ts'
@@ -160,6 +164,52 @@ describe('Images', () => {
     expect((await readFile(blob)).equals(bytes)).toBe(true)
   })
 
+  it('is killed anywhere in a pull, and the next pull ends well', async () => {
+    const layers = Array.from({ length: 4 }, (_, i) => ({
+      files: Object.fromEntries(
+        Array.from({ length: 40 }, (_, n) => [`d${i}/f${n}`, { content: randomBytes(30_000) }]),
+      ),
+    }))
+    const made = await make('library/app:1', layers)
+    const program = `
+      import { Images } from ${JSON.stringify(join(import.meta.dirname, 'images.ts'))}
+      import { MemoryCollection } from ${JSON.stringify(join(packageRoot(), 'engine/store/collection.ts'))}
+      const images = await Images.open({ root: process.argv[1], images: new MemoryCollection(), layers: new MemoryCollection(),
+        launcher: ${JSON.stringify(join(packageRoot(), 'dist/launcher'))}, hosts: {}, users: () => [] })
+      console.log('open')
+      await images.pull(process.argv[2], { signal: new AbortController().signal })
+      console.log('done')`
+    const args = [
+      '--input-type=module',
+      '-e',
+      program,
+      join(top, 'root'),
+      `${registry.address}/library/app:1`,
+    ]
+    for (const delayMs of [5, 20, 40, 60, 80, 120, 160]) {
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+      await once(child.stdout, 'data')
+      await new Promise((resolve) => setTimeout(resolve, delayMs))
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      for (const name of await readdir(join(top, 'root/content/blobs/sha256'))) {
+        expect(digestOf(await readFile(join(top, 'root/content/blobs/sha256', name)))).toBe(`sha256:${name}`)
+      }
+    }
+    const images = await open()
+    expect(await layerFolders()).toEqual(['0'])
+    const image = await images.pull('app:1', { signal })
+    expect(image.id).toBe(made.id)
+    const { folder, lower } = await images.rootfs(image.id)
+    for (const [i, layer] of layers.entries()) {
+      const files = Object.entries(layer.files)
+      for (const [name, { content }] of files) {
+        expect((await readFile(join(folder, String(lower[3 - i]), name))).equals(content)).toBe(true)
+      }
+    }
+    expect(await layerFolders()).toEqual(['0', ...lower].sort())
+  })
+
   it('throws away a resumed download that does not fit', async () => {
     const { digest } = await make('library/app:1')
     const images = await open()
@@ -201,7 +251,6 @@ describe('Images', () => {
     )
     const put = async (value: unknown) => {
       const bytes = Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
-      const { digestOf } = await import('../../content/verify.ts')
       const blob = digestOf(bytes)
       await client.putBlob(
         reference,

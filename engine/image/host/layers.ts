@@ -72,8 +72,9 @@ export class Layers {
     )
     const there = new Set(await readdir(options.folder))
     for (const name of there) {
-      if (name !== '0' && !known.has(name))
-        await rm(join(options.folder, name), { recursive: true, force: true })
+      if (name !== '0' && !known.has(name)) {
+        await rm(join(options.folder, name), { recursive: true, force: true, maxRetries: 5 })
+      }
     }
     const lost = [...known].filter(([name]) => !there.has(name)).map(([, chainId]) => chainId)
     if (lost.length > 0) await options.records.write({ remove: lost })
