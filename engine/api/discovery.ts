@@ -7,7 +7,6 @@ const podConnections = [
   { name: 'attach', verbs: ['create', 'get'] },
   { name: 'exec', verbs: ['create', 'get'] },
   { name: 'log', verbs: ['get'] },
-  { name: 'portforward', verbs: ['create', 'get'] },
 ]
 
 interface Subresource {

@@ -4,11 +4,14 @@ import { bodyLimitBytes } from './body.ts'
 import { type ApiRequest, type ApiResponse, jsonResponse } from './message.ts'
 import { type KubernetesApiOptions, type Serve, serveKubernetes } from './serve.ts'
 import { failure } from './status.ts'
+import { type Upgrade, upgradeKubernetes } from './upgrade.ts'
 import { Writes } from './writes.ts'
 
 export interface KubernetesApi {
   /** For `node:http`: answers every request, never throws. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  /** For `upgrade` of `node:http`: exec and attach. */
+  readonly upgrade: Upgrade
   /** The same without HTTP, for clients in this process. */
   readonly serve: Serve
   /** The way into the store that requests take, for the daemon's own writers. */
@@ -22,6 +25,7 @@ export function createKubernetesApi(options: KubernetesApiOptions): KubernetesAp
   return {
     serve,
     writes,
+    upgrade: upgradeKubernetes(options),
     handle: (request, response) => {
       answer(serve, request, response).catch((error: unknown) => {
         // The client is gone, or what it was sent could not be finished: it must not look finished.

@@ -6,12 +6,6 @@ export interface PodAccess {
   logs(pod: PodReference, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>
   exec(pod: PodReference, options: ExecOptions, signal: AbortSignal): Promise<PodSession>
   attach(pod: PodReference, options: Omit<ExecOptions, 'command'>, signal: AbortSignal): Promise<PodSession>
-  /** A connection to a port inside the pod. */
-  connect(
-    pod: PodReference,
-    port: number,
-    signal: AbortSignal,
-  ): Promise<{ readonly stream: Readable & Writable }>
 }
 
 export interface PodReference {

@@ -30,7 +30,7 @@ export interface KubernetesApiOptions {
   readonly serviceSubnet: string
   /** berth's version, for `/version`. */
   readonly version: string
-  /** Absent: logs, exec, attach and port-forward answer 503. */
+  /** Absent: logs, exec and attach answer 503. */
   readonly pods?: PodAccess
 }
 

@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { runControllers } from '../../engine/api/control/run.ts'
 import { createKubernetesApi } from '../../engine/api/http.ts'
 import { ensureNamespaces } from '../../engine/api/namespaces.ts'
+import type { PodAccess } from '../../engine/api/pods.ts'
 import { systemClock } from '../../engine/base/host/clock.ts'
 import { garbageController } from '../../engine/control/garbage.ts'
 import { namespaceController } from '../../engine/control/namespace.ts'
@@ -290,6 +291,17 @@ const steps: readonly Step[] = [
     prints: [/^NAME +READY +STATUS +RESTARTS +AGE$/m, /^p +0\/1 +Pending +0/m],
   },
   { name: 'describe a pod', command: 'describe pod p', prints: [/^Status: +Pending$/m, /Image: +busybox/] },
+  { name: 'logs', command: 'logs p --tail 2', prints: [/^2 lines of default\/p\/p$/m] },
+  { name: 'exec', command: 'exec p -- echo hello', prints: [/^hello$/m] },
+  { name: 'exec with an exit code', command: 'exec p -- false', code: 1, prints: [/exit code 1/] },
+  {
+    name: 'exec with stdin',
+    command: 'exec -i p -- wc -c',
+    input: 'x'.repeat(300_000),
+    prints: [/^300000$/m],
+  },
+  { name: 'exec with much output', command: 'exec p -- seq 200000', prints: [/^199999\n200000$/m] },
+  { name: 'exec in a wrong container', command: 'exec p -c q -- true', code: 1, prints: [/container.* q/] },
   { name: 'watch', command: 'get pod -w --request-timeout 2s', prints: [/^p +0\/1 +Pending/m] },
   { name: 'delete a pod', command: 'delete pod p', prints: [/pod "p" deleted/] },
   { name: 'events', command: 'get events', prints: [/No resources found/] },
@@ -316,6 +328,25 @@ const steps: readonly Step[] = [
   { name: 'it took what was in it', command: 'get configmap -A -o name', lacks: [/configmap\/c$/m] },
 ]
 
+/** Stands in for a node: commands run here, on this machine. */
+const pods: PodAccess = {
+  async *logs(pod, { tailLines }) {
+    yield Buffer.from(`${tailLines} lines of ${pod.namespace}/${pod.name}/${pod.container}\n`)
+  },
+  async exec(_pod, { command, stdin }) {
+    const [program = '', ...rest] = command
+    const child = spawn(program, rest, { stdio: 'pipe' })
+    if (!stdin) child.stdin.end()
+    return {
+      ...{ stdin: child.stdin, stdout: child.stdout, stderr: child.stderr },
+      resize: async () => undefined,
+      exited: once(child, 'exit').then(([code]) => ({ code: Number(code) })),
+      close: () => child.kill(),
+    }
+  },
+  attach: (pod, options, signal) => pods.exec(pod, { ...options, command: ['cat'] }, signal),
+}
+
 const bin = process.argv[2] ?? '/tmp/peers/bin'
 const folder = await mkdtemp(join(tmpdir(), 'berth-kubectl-'))
 const end = new AbortController()
@@ -334,6 +365,7 @@ const api = createKubernetesApi({
   log,
   serviceSubnet: '10.211.0.0/16',
   version: '0.0.0',
+  pods,
 })
 await ensureNamespaces(store.objects, api.writes)
 const controlling = runControllers(
@@ -346,7 +378,7 @@ const controlling = runControllers(
   },
   end.signal,
 )
-const server = createServer(api.handle)
+const server = createServer(api.handle).on('upgrade', api.upgrade)
 server.listen(0, '127.0.0.1')
 await once(server, 'listening')
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
