@@ -28,9 +28,15 @@ export function applySet(
     parser.all(tree)
   } catch (error) {
     if (!(error instanceof SetError)) throw error
-    throw new BerthError('INVALID', `failed parsing --${options.kind} data: ${error.message}`, {
-      details: { text },
-    })
+    throw new BerthError(
+      'INVALID',
+      error.message === ''
+        ? `failed parsing --${options.kind} data ${text}`
+        : `failed parsing --${options.kind} data: ${error.message}`,
+      {
+        details: { text },
+      },
+    )
   }
   return tree
 }
@@ -43,6 +49,7 @@ function mergeJson(text: string, tree: Tree): Values {
   }
 }
 
+/** What is wrong in one text; without a message the whole text is. */
 class SetError extends Error {}
 
 /** A recursive descent over the characters of one `--set`. */
@@ -114,7 +121,10 @@ class SetParser {
   #item(list: unknown[], index: number, depth: number): typeof ended | undefined {
     if (index < 0) throw new SetError(`negative ${index} index not allowed`)
     const { word, stop } = this.#until('[.=')
-    if (word !== '') throw new SetError(`unexpected data at end of array index: "${word}"`)
+    if (word !== '')
+      throw new SetError(
+        `unexpected data at end of array index: [${[...word].map((c) => `'${c}'`).join(' ')}]`,
+      )
     if (stop === undefined) return ended
     if (index > maxIndex)
       throw new SetError(`index of ${index} is greater than maximum supported index of ${maxIndex}`)
@@ -181,7 +191,7 @@ class SetParser {
     if (this.#skipBlank()) return { value: null, end: undefined }
     const rest = this.#text.slice(this.#at)
     const length = jsonLength(rest.join(''))
-    if (length === undefined) throw new SetError(`invalid JSON "${rest.join('')}"`)
+    if (length === undefined) throw new SetError(undefined)
     const taken = rest.join('').slice(0, length)
     this.#at += [...taken].length
     this.#skipBlank()

@@ -31,8 +31,11 @@ interface MutableContent {
 }
 
 function markContent(content: MutableContent): void {
-  let line = content.loc.start.line + linesCut(content.original, content.value)
-  content.value = content.value.replaceAll('\n', () => `\n${open}${++line}${close}`)
+  const cut = linesCut(content.original, content.value)
+  let line = content.loc.start.line + cut
+  const marked = content.value.replaceAll('\n', () => `\n${open}${++line}${close}`)
+  // What follows a tag on a line of its own begins a line without a line end of its own.
+  content.value = cut > 0 ? `${open}${content.loc.start.line + cut}${close}${marked}` : marked
 }
 
 /** Line ends that whitespace control took from the start of a text. */

@@ -25,11 +25,13 @@ export function validatorOf(schema: object): ValidateFunction {
   return validate
 }
 
-/** What is wrong with a value, each place once, in the order of the schema's rules. */
+/** What is wrong with a value, each place once: unknown fields, then the order of the schema's rules. */
 export function violations(validate: ValidateFunction, value: unknown): Violation[] {
   if (validate(value)) return []
   const errors = (validate.errors ?? []).filter((e) => e.keyword !== 'if')
-  const found = errors.map(toViolation)
+  // A mistyped field first: what is said to be missing is often what was mistyped.
+  const isUnknown = ({ message }: Violation) => message.startsWith('unknown field')
+  const found = errors.map(toViolation).sort((a, b) => Number(isUnknown(b)) - Number(isUnknown(a)))
   const seen = new Set<string>()
   return found.filter(({ path, message }) => {
     const key = `${path.join('/')} ${message}`

@@ -39,7 +39,7 @@ export async function readValueFlags(flags: ValueFlags, signal: AbortSignal): Pr
     try {
       return readFileSync(path, 'utf8')
     } catch (error) {
-      return missing(path)(error)
+      return missing(path, 'failed parsing --set-file data')(error)
     }
   }
   for (const [flag, kind] of order)
@@ -47,10 +47,10 @@ export async function readValueFlags(flags: ValueFlags, signal: AbortSignal): Pr
   return values
 }
 
-function missing(path: string) {
+function missing(path: string, action = 'Cannot read values') {
   return (error: unknown): never => {
     if (errnoOf(error) === 'ENOENT')
-      throw new BerthError('NOT_FOUND', `Cannot read values: open ${path}: no such file or directory`, {
+      throw new BerthError('NOT_FOUND', `${action}: open ${path}: no such file or directory`, {
         cause: error,
       })
     throw error
