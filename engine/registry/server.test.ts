@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { digestOf } from '../content/verify.ts'
 import { RegistryClient } from '../distribution/client.ts'
 import { mediaTypes } from '../distribution/media.ts'
 import { parseReference } from '../distribution/reference.ts'
+import { serveEmbeddedRegistry } from './embedded.ts'
 import { type ServingRegistry, serveRegistry } from './server.ts'
 
 const signal = AbortSignal.timeout(30_000)
@@ -186,6 +187,28 @@ describe('registry', () => {
     await expect(
       client().putBlob(parseReference(`${open.address}/new`), outgoing(content), { signal }),
     ).rejects.toMatchObject({ code: 'FORBIDDEN', message: expect.stringContaining('--htpasswd') })
+  })
+
+  it('inside the daemon lets anyone read, and write who knows its credentials, which stay', async () => {
+    const [first, second] = [
+      await serveEmbeddedRegistry({ address: '127.0.0.1:0', root }),
+      await serveEmbeddedRegistry({ address: '127.0.0.1:0', root }),
+    ]
+    closing.push(
+      () => first[Symbol.asyncDispose](),
+      () => second[Symbol.asyncDispose](),
+    )
+    expect(second.credentials).toEqual(first.credentials)
+    expect((await stat(join(root, 'credentials'))).mode & 0o777).toBe(0o600)
+    const reference = parseReference(`${first.address}/app`)
+    const content = randomBytes(10)
+    await expect(client().putBlob(reference, outgoing(content), { signal })).rejects.toMatchObject({
+      code: 'UNAUTHORIZED',
+    })
+    await client(second.credentials).putBlob(reference, outgoing(content), { signal })
+    expect(
+      (await read(client().blob(reference, { digest: digestOf(content) }, { signal }))).equals(content),
+    ).toBe(true)
   })
 
   it('cuts the connection rather than send a blob that the disk damaged', async () => {

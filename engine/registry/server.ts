@@ -16,6 +16,8 @@ export interface RegistryOptions {
   readonly root: string
   /** An htpasswd file with bcrypt or `{SHA}` lines: who may write, and read. */
   readonly htpasswd?: string
+  /** More users, as htpasswd's lines: name → hash. */
+  readonly users?: ReadonlyMap<string, string>
   /** What callers without credentials may do. */
   readonly anonymous: Anonymous
   readonly log?: Log
@@ -32,10 +34,8 @@ const tokenSeconds = 300
 /** Serves the OCI distribution specification 1.1 from a folder. Killed at any time, it never has a wrong blob. */
 export async function serveRegistry(options: RegistryOptions): Promise<ServingRegistry> {
   const { host, port } = parseAddress(options.address)
-  const users =
-    options.htpasswd === undefined
-      ? new Map<string, string>()
-      : parseHtpasswd(await readFile(options.htpasswd, 'utf8'))
+  const listed = options.htpasswd === undefined ? [] : parseHtpasswd(await readFile(options.htpasswd, 'utf8'))
+  const users = new Map([...(options.users ?? []), ...listed])
   const door = new Door(users, checkPassword)
   const storage = await RegistryStorage.open(options.root)
   const uploads = new Uploads()
