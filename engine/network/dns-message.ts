@@ -65,7 +65,10 @@ export interface Reply {
   readonly authoritative?: boolean
 }
 
-/** The answer's bytes; over UDP one that is too long goes without its records, and the asker comes again over TCP. */
+/**
+ * The answer's bytes. Over UDP one that is too long goes with the records that fit: the asker comes again over TCP, or
+ * (older musl, which cannot) takes those.
+ */
 export function writeReply(query: Query, reply: Reply, transport: 'udp' | 'tcp'): Uint8Array {
   const limit = transport === 'tcp' ? 65_535 : Math.max(plainBytes, Math.min(query.udpBytes ?? 0, ednsBytes))
   const flags =

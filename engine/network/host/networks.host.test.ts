@@ -227,7 +227,11 @@ describe('networks', () => {
     const left = world.json('host', 'ip', '-j', 'link', 'show', 'type', 'veth') as { ifname: string }[]
     expect(left.filter((link) => link.ifname.startsWith('bv'))).toHaveLength(1)
     await world.networks.remove('front')
-    await world.networks.close({ remove: true })
+    await world.networks[Symbol.asyncDispose]()
+    expect(world.run('host', 'nft', 'list', 'tables')).toContain('berth')
+    world.networks = await world.openNetworks()
+    await world.networks.reconcile(new Set())
+    await world.networks[Symbol.asyncDispose]()
     const links = world.json('host', 'ip', '-j', 'link') as { ifname: string }[]
     expect(links.map((link) => link.ifname).filter((name) => /^b/.test(name))).toEqual([])
     expect(world.run('host', 'nft', 'list', 'ruleset')).not.toContain('berth')

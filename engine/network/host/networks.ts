@@ -160,6 +160,14 @@ export class Networks implements AsyncDisposable {
   }
 
   /**
+   * Throws CONFLICT, naming container or process, for the first of these ports that another has: for a refusal before
+   * anything is pulled or made. Nothing is taken.
+   */
+  checkPorts(ports: readonly HostPort[]): Promise<void> {
+    return this.#ports.check(ports)
+  }
+
+  /**
    * Opens ports of a sandbox's endpoints; port 0 draws a free one. Gives them as bound. Replaces those of before.
    * A port that is taken is CONFLICT.
    */
@@ -259,8 +267,9 @@ export class Networks implements AsyncDisposable {
     ])
   }
 
+  /** Closes; when no endpoint is left, nothing of berth stays on the host: `open` makes it again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
+    await this.close({ remove: this.#endpoints.list().length === 0 })
   }
 
   async #restore(): Promise<void> {

@@ -1,6 +1,7 @@
 import { BerthError, isBerthError, messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
 import { type HostPort, isAnyAddress, portsMeet } from '../ports.ts'
+import { portOwner } from './port-owner.ts'
 
 /** Binds ports of the host so that nobody else does: the keeper, which outlives the daemon. */
 export interface PortHolder {
@@ -66,23 +67,47 @@ export class HostPorts {
     )
   }
 
-  async #take<T extends HostPort>(port: T): Promise<T> {
-    if ([...this.#taken].some((other) => portsMeet(other, port))) {
-      throw new BerthError(
-        'CONFLICT',
-        `Cannot publish port ${port.hostPort}/${port.protocol}: a container or service has it`,
-        { hint: 'berth ps shows who publishes which port' },
-      )
+  /**
+   * Throws CONFLICT for the first of these that could not be claimed now, naming who has it. Nothing is taken: it may
+   * be another's by the time of the claim.
+   */
+  async check(ports: readonly HostPort[]): Promise<void> {
+    for (const port of ports.filter(({ hostPort }) => hostPort !== 0)) {
+      this.#refuseTaken(port)
+      const owner = await portOwner(port)
+      if (owner) throw inUse(port, owner)
     }
+  }
+
+  async #take<T extends HostPort>(port: T): Promise<T> {
+    this.#refuseTaken(port)
     this.#taken.add(port)
     try {
       await this.#holder?.bind(socketOf(port))
     } catch (error) {
       this.#taken.delete(port)
-      throw error
+      const owner = isBerthError(error, 'CONFLICT') ? await portOwner(port) : undefined
+      throw owner ? inUse(port, owner) : error
     }
     return port
   }
+
+  #refuseTaken(port: HostPort): void {
+    if (![...this.#taken].some((other) => portsMeet(other, port))) return
+    throw new BerthError(
+      'CONFLICT',
+      `Cannot publish port ${port.hostPort}/${port.protocol}: a container or service has it`,
+      { hint: 'berth ps shows who publishes which port' },
+    )
+  }
+}
+
+function inUse(port: HostPort, owner: { pid: number; name: string }): BerthError {
+  return new BerthError(
+    'CONFLICT',
+    `Cannot publish port ${port.hostPort}/${port.protocol}: process "${owner.name}" (PID ${owner.pid}) has it`,
+    { hint: 'stop that process or choose another port', details: { ...owner, port: port.hostPort } },
+  )
 }
 
 function isSamePort(a: HostPort, b: HostPort): boolean {
