@@ -53,15 +53,20 @@ const tooLarge = jsonResponse(
   { connection: 'close' },
 )
 
+/** A body that is too large is read to its end, unless it is larger than this: only then is the answer surely read. */
+const discardLimitBytes = 8 * bodyLimitBytes
+
 /** The request with its whole body, undefined when that is too large. */
 async function readRequest(request: IncomingMessage, signal: AbortSignal): Promise<ApiRequest | undefined> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > bodyLimitBytes) return undefined
-    chunks.push(chunk)
+    if (size > discardLimitBytes) return undefined
+    if (size > bodyLimitBytes) chunks.length = 0
+    else chunks.push(chunk)
   }
+  if (size > bodyLimitBytes) return undefined
   const url = request.url ?? '/'
   const mark = url.indexOf('?')
   return {
