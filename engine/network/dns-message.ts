@@ -87,13 +87,13 @@ export function writeReply(query: Query, reply: Reply, transport: 'udp' | 'tcp')
   }
   const whole = encode(packet)
   if (whole.length <= limit) return whole
-  return encode({
-    ...packet,
-    flags: flags | truncated,
-    answers: [],
-    authorities: [],
-    additionals: edns(query),
-  })
+  const short = { ...packet, flags: flags | truncated, authorities: [], additionals: edns(query) }
+  const answers = [...(reply.answers ?? [])]
+  for (;;) {
+    answers.pop()
+    const bytes = encode({ ...short, answers })
+    if (bytes.length <= limit || answers.length === 0) return bytes
+  }
 }
 
 /** The answer to something that could not be read further than its id. */
