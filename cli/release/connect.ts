@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Command } from 'commander'
 import { parseDuration } from '../../engine/base/duration.ts'
+import { messageOf } from '../../engine/base/error.ts'
 import { systemClock } from '../../engine/base/host/clock.ts'
 import { parseHost } from '../../engine/client/docker/address.ts'
 import { HttpTransport } from '../../engine/client/http-transport.ts'
@@ -43,6 +44,7 @@ export function openEngine(options: ReleaseOptions, output: Output): ReleaseEngi
     cluster: new KubernetesCluster(apiClient(options, output)),
     clock: systemClock,
     random: randomBytes,
+    onUnreadable: (error) => output.note(`Warning: ${messageOf(error)}`),
   })
 }
 

@@ -175,6 +175,32 @@ describe('ReleaseEngine', () => {
     expect(seen(cluster).image).toBe('web:1')
   })
 
+  it('passes over a damaged record and tells', async () => {
+    const cluster = new MemoryCluster()
+    await engineOn(cluster).install({ ...base, chart: await one() }, { signal })
+    cluster.put({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: {
+        name: 'sh.helm.release.v1.bad.v1',
+        namespace: 'default',
+        labels: { owner: 'helm', name: 'bad' },
+      },
+      type: 'helm.sh/release.v1',
+      data: { release: 'AAAA' },
+    })
+    const told: unknown[] = []
+    const engine = new ReleaseEngine({
+      cluster,
+      clock: { now: () => Date.now() },
+      random: (size) => new Uint8Array(size),
+      onUnreadable: (error) => told.push(error),
+    })
+    const found = await engine.records.list({}, signal)
+    expect(found.map(({ record }) => record.name)).toEqual(['shop'])
+    expect(String(told[0])).toContain('Cannot read release record "sh.helm.release.v1.bad.v1"')
+  })
+
   it('keeps what asks to be kept and names it', async () => {
     const cluster = new MemoryCluster()
     const engine = engineOn(cluster)

@@ -31,6 +31,8 @@ export interface EngineOptions {
   readonly clock: Clock
   /** Random bytes for secrets that a chart has generated. */
   readonly random: (size: number) => Uint8Array
+  /** Told of each record that is damaged and passed over. */
+  readonly onUnreadable?: (error: unknown) => void
   /** What must hold before an operation writes anything, such as free ports; throws what is wrong. */
   readonly check?: (objects: readonly ClusterObject[], signal: AbortSignal) => Promise<void>
 }
@@ -61,7 +63,7 @@ export class ReleaseEngine {
     this.#cluster = options.cluster
     this.#clock = options.clock
     this.#options = options
-    this.#records = new Records(options.cluster, options.clock)
+    this.#records = new Records(options.cluster, options.clock, options.onUnreadable)
     this.#carrier = new Carrier(options.cluster, options.clock, this.#records)
   }
 

@@ -7,10 +7,13 @@ import { decodeRecord, encodeRecord, recordName, type StoredRecord } from '../re
 export class Records {
   readonly #cluster: Cluster
   readonly #clock: Clock
+  readonly #onUnreadable: (error: unknown) => void
 
-  constructor(cluster: Cluster, clock: Clock) {
+  /** `onUnreadable` is told of each record that is damaged: one must not hide all others. */
+  constructor(cluster: Cluster, clock: Clock, onUnreadable: (error: unknown) => void = () => undefined) {
     this.#cluster = cluster
     this.#clock = clock
+    this.#onUnreadable = onUnreadable
   }
 
   /** All revisions of one release, oldest first; without a name of all releases, without a namespace of all. */
@@ -29,7 +32,14 @@ export class Records {
     )
     return secrets
       .filter(({ type }) => type === undefined || type === 'helm.sh/release.v1')
-      .map(decodeRecord)
+      .flatMap((secret) => {
+        try {
+          return [decodeRecord(secret)]
+        } catch (error) {
+          this.#onUnreadable(error)
+          return []
+        }
+      })
       .sort((a, b) => a.record.version - b.record.version)
   }
 

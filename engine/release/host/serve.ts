@@ -26,6 +26,7 @@ export function serveReleases({ client, clock, log, check }: ServeReleasesOption
     cluster: new KubernetesCluster(client),
     clock,
     random: randomBytes,
+    onUnreadable: (error) => log('warn', 'a release record is passed over', { error: messageOf(error) }),
     ...(check ? { check } : {}),
   })
   const running = new ReleaseOperations({ client, engine, clock, log })
