@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { BerthError } from '../../engine/base/error.ts'
 import { RegistryClient } from '../../engine/distribution/client.ts'
@@ -37,11 +36,10 @@ export async function login(host: string, flags: LoginFlags, output: Output): Pr
   const password = flags.passwordStdin
     ? (await readAll(input)).replace(/\r?\n$/, '')
     : (flags.password ?? (await ask(input, output, { prompt: 'Password: ', hidden: true })))
-  const ca = flags.caFile === undefined ? {} : { ca: await readFile(flags.caFile, 'utf8') }
   const settings = {
     ...(flags.plainHttp ? { plainHttp: true } : {}),
     ...(flags.insecure ? { insecure: true } : {}),
-    ...ca,
+    ...(flags.caFile === undefined ? {} : { ca: flags.caFile }),
   }
   await using client = new RegistryClient({
     hosts: { [registry]: settings },

@@ -6,7 +6,7 @@ export interface HostSettings {
   readonly insecure?: boolean
   /** Plain HTTP only. */
   readonly plainHttp?: boolean
-  /** PEM of the certificate authority that signed the registry's certificate. */
+  /** File (PEM) with the certificate authority that signed the registry's certificate. */
   readonly ca?: string
 }
 

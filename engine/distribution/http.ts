@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { BerthError } from '../base/error.ts'
+import { BerthError, messageOf } from '../base/error.ts'
 import type { Endpoint } from './endpoint.ts'
 
 export interface HttpRequest {
@@ -63,7 +64,8 @@ export class Http implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const pools = [...this.#pools.values()]
     this.#pools.clear()
-    await Promise.all(pools.map(async (pool) => (await pool).destroy()))
+    // A pool that could not be opened was told to who asked for it.
+    await Promise.allSettled(pools.map(async (pool) => (await pool).destroy()))
   }
 
   async #once(
@@ -90,6 +92,7 @@ export class Http implements AsyncDisposable {
     if (!pool) {
       pool = openPool(trust)
       this.#pools.set(key, pool)
+      pool.catch(() => this.#pools.delete(key))
     }
     return pool
   }
@@ -104,10 +107,22 @@ async function openPool(trust: Pick<Endpoint, 'verifyTls' | 'ca'>): Promise<Disp
     connect: {
       timeout: 10_000,
       rejectUnauthorized: trust.verifyTls,
-      ...(trust.ca === undefined ? {} : { ca: trust.ca }),
+      ...(trust.ca === undefined ? {} : { ca: await readAuthority(trust.ca) }),
     },
     keepAliveTimeout: 10_000,
   })
+}
+
+async function readAuthority(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new BerthError(
+      'CONFIGURATION',
+      `Cannot read certificate authority "${file}": ${messageOf(cause)}`,
+      { cause },
+    )
+  }
 }
 
 /** The first value of a header. */
