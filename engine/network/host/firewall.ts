@@ -50,7 +50,8 @@ export class Firewall {
   }
 
   async open(): Promise<void> {
-    this.#found = (await this.#table.observe()) ?? emptyElements()
+    const found = await this.#table.observe()
+    if (found) this.#found = withoutHeads(found, elementsOf(this.#options.policy()))
     const { relay } = this.#options
     this.#unsubscribe = await relay.subscribe(netlinkNetfilter, nftablesGroup, (event) =>
       this.#changed(event),
@@ -123,6 +124,13 @@ function targetsOf(service: ServiceAddress): Target[] {
     ...(address === undefined ? [] : [{ ...shared, address, port }]),
     ...(hostPort === undefined ? [] : [{ ...shared, address: undefined, port: hostPort }]),
   ]
+}
+
+/** What was found besides containers' published ports: those are on record, and go when their record goes. */
+function withoutHeads(found: Elements, recorded: Elements): Elements {
+  const left = (set: 'services' | 'hostServices') =>
+    new Map([...found[set]].filter(([key]) => !recorded[set].has(key)))
+  return { ...found, services: left('services'), hostServices: left('hostServices') }
 }
 
 /** What was found of services, besides what is wanted now: addresses of the services' subnet, ports of the host. */

@@ -219,6 +219,9 @@ describe('networks', () => {
     expect(await world.ask('outside', '192.0.2.1', 8080)).toBe('a 192.0.2.2')
     expect(await world.pod('a')).toBe('10.210.0.2')
     expect(await world.pod('f')).toBe('10.210.0.4')
+    await world.networks.unpublish('a')
+    expect(await world.ask('outside', '192.0.2.1', 8080)).toBe('ECONNREFUSED')
+    expect(await world.ask('b', vip, 80)).toBe('a 10.210.0.3')
   })
 
   it('collects what does not live, and leaves nothing when it is removed', async () => {
