@@ -175,6 +175,8 @@ export interface ContainerState {
 
 export interface EndpointRecord {
   readonly endpointId: string
+  /** In the container: `eth0`. */
+  readonly interfaceName: string
   readonly address: string
   readonly prefixLength: number
   readonly gateway: string

@@ -303,6 +303,58 @@ describe('networks', () => {
     await remove(first.id)
   })
 
+  it('joins and leaves networks while it runs', async () => {
+    await bench.networks.create('back')
+    const { id, pid } = await started(shell('sleep 60', { name: 'mover', networkMode: 'bridge' }))
+    await bench.containers.connect('mover', { name: 'back', aliases: ['alias'] })
+    const both = bench.containers.inspect(id)
+    expect(Object.keys(both.networks)).toEqual(['bridge', 'back'])
+    expect(both.networks.back).toMatchObject({
+      interfaceName: 'eth1',
+      aliases: ['mover', 'alias', id.slice(0, 12)],
+    })
+    expect(await read(`/proc/${pid}/net/dev`)).toContain('eth1:')
+    expect(await read(`/proc/${pid}/root/etc/hosts`)).toContain(both.networks.back?.address)
+    await expect(bench.containers.connect('mover', { name: 'back', aliases: [] })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    })
+    await bench.containers.disconnect('mover', 'bridge')
+    await bench.containers.restart(id, { timeoutSeconds: 0 }, signal)
+    expect(Object.keys(bench.containers.inspect(id).networks)).toEqual(['back'])
+    await remove(id)
+    await bench.networks.remove('back')
+  })
+
+  it('publishes a port', async () => {
+    const ports = [{ hostIp: '', hostPort: 0, containerPort: 80, protocol: 'tcp' }] as const
+    const { id } = await started(shell('sleep 60', { networkMode: 'bridge', ports }))
+    const [bound] = bench.containers.inspect(id).ports
+    expect(bound?.hostPort).toBeGreaterThan(0)
+    await remove(id)
+    const shared = shell('true', { networkMode: 'host', ports })
+    await expect(bench.containers.create(shared, signal)).rejects.toThrow(/Conflicting options/)
+  })
+
+  it('lives in a pod’s sandbox', async () => {
+    const sandbox = await bench.sandboxes.create({
+      id: 'd'.repeat(64),
+      hostname: 'pod',
+      own: ['net', 'ipc', 'uts'],
+      networks: [{ name: 'bridge', aliases: [] }],
+      ports: [],
+      sysctls: {},
+    })
+    const inPod = { sandbox: sandbox.id, cgroupParent: 'pod1', networkMode: 'bridge' }
+    const server = await started(shell('httpd -p 80 -h /; sleep 60', inPod))
+    await sleep(200)
+    const client = await run(shell('hostname; wget -q -O - http://127.0.0.1/top', inPod))
+    expect(client.output).toBe('pod\nsecond layer\n')
+    expect(await cgroupFile(`pod1/${server.id}`, 'pids', 'cgroup.procs')).toContain(String(server.pid))
+    await remove(server.id)
+    await bench.sandboxes.remove(sandbox.id)
+    expect(await remains(bench)).toEqual([])
+  })
+
   it('has only a loopback without one, and the host’s with it', async () => {
     const none = await run(shell('ip -o link | wc -l; ip -o addr'))
     expect(none.output).toMatch(/^1\n1: lo .*127\.0\.0\.1/)

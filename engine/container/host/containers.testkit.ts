@@ -173,6 +173,7 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     [Symbol.asyncDispose]: async () => {
       for (const { id } of containers.list()) await containers.remove(id, { force: true, volumes: true })
       for (const { id } of sandboxes.list()) await sandboxes.remove(id)
+      await containers[Symbol.asyncDispose]()
       await networks.close({ remove: true })
       for (const folder of cgroupFolders({ ...engine.cgroups, parent: '' }, engine.cgroups.parent.slice(1))) {
         await rmdir(folder).catch(() => undefined)
@@ -211,7 +212,8 @@ export const shell = (line: string, over: Partial<ContainerSettings> = {}): Cont
   settingsOf({ cmd: ['sh', '-c', line], ...over })
 
 /** What of the engine's is left on the machine: mounts, cgroups, pins, sockets, folders, supervisors. */
-export async function remains(bench: Pick<Bench, 'top' | 'engine'>): Promise<string[]> {
+export async function remains(bench: Pick<Bench, 'top' | 'engine' | 'containers'>): Promise<string[]> {
+  await bench.containers.settled()
   const { engine, top } = bench
   const found: string[] = []
   const mounts = await readFile('/proc/mounts', 'utf8')

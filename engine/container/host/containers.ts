@@ -12,6 +12,7 @@ import type {
   ExecSettings,
   LogLine,
   LogOptions,
+  NetworkSetting,
   ProcessTable,
   WaitCondition,
 } from '../container.ts'
@@ -19,6 +20,7 @@ import type { AttachSession, ExecSession, SupervisorHandle } from '../ports.ts'
 import { checkName, findContainer } from '../reference.ts'
 import { execProcess, seccompOf } from '../spec.ts'
 import { allows } from '../state.ts'
+import { connectNetwork, disconnectNetwork } from './connect.ts'
 import { cgroupsOf, type Engine } from './engine.ts'
 import { fillVolumes } from './fill.ts'
 import { Life, type StopOptions } from './life.ts'
@@ -52,7 +54,7 @@ export class Containers implements AsyncDisposable {
     const sweepAll = (): Promise<void> => {
       const living = life.living()
       const pods = options.sandboxes?.list().map(({ id }) => id) ?? []
-      return sweep(engine, { ...living, sandboxes: new Set([...living.sandboxes, ...pods]) })
+      return sweep(life.engine, { ...living, sandboxes: new Set([...living.sandboxes, ...pods]) })
     }
     await sweepAll()
     // A launch that was cut off with its daemon may come to life only now.
@@ -145,6 +147,18 @@ export class Containers implements AsyncDisposable {
       const renamed = await this.#life.put({ ...record, settings: { ...record.settings, name: plain } })
       this.#life.emit('rename', renamed, { oldName: `/${record.settings.name}` })
     })
+  }
+
+  /** Joins a network, at once when it runs. */
+  async connect(ref: string, network: NetworkSetting): Promise<void> {
+    const { id } = this.inspect(ref)
+    await this.#life.alone.run(id, () => connectNetwork(this.#life, this.inspect(id), network))
+  }
+
+  /** Leaves a network. Idempotent. */
+  async disconnect(ref: string, network: string): Promise<void> {
+    const { id } = this.inspect(ref)
+    await this.#life.alone.run(id, () => disconnectNetwork(this.#life, this.inspect(id), network))
   }
 
   /** The exit code when the condition holds; one that does not run meets `not-running` at once. */
@@ -276,6 +290,11 @@ export class Containers implements AsyncDisposable {
   events(listener: (event: ContainerEvent) => void, signal: AbortSignal): void {
     this.#life.listeners.add(listener)
     signal.addEventListener('abort', () => this.#life.listeners.delete(listener), { once: true })
+  }
+
+  /** Settles when what goes in the background, such as namespaces, has gone. */
+  async settled(): Promise<void> {
+    await this.#life.settled()
   }
 
   /** Lets go of everything; containers go on. */

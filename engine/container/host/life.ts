@@ -1,6 +1,7 @@
-import { rm } from 'node:fs/promises'
+import { rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BerthError, isBerthError, messageOf } from '../../base/error.ts'
+import { cgroupFolders } from '../../runtime/oci/cgroups.ts'
 import { signalNumber } from '../../runtime/oci/linux.ts'
 import type { ContainerAction, ContainerEvent, ContainerRecord } from '../container.ts'
 import type { Exit, SupervisorHandle } from '../ports.ts'
@@ -8,6 +9,7 @@ import { classifyRecovery } from '../recovery.ts'
 import { decideRestart, startsWithDaemon } from '../restart.ts'
 import { type Engine, placesOf } from './engine.ts'
 import { Exclusive } from './exclusive.ts'
+import { LazyPins } from './lazy-pins.ts'
 import { unmake } from './make.ts'
 import { lower, ownNamespaces, raise } from './run.ts'
 import type { Living } from './sweep.ts'
@@ -43,11 +45,18 @@ export class Life {
   readonly listeners = new Set<(event: ContainerEvent) => void>()
   /** Sessions that were asked for before the start. */
   readonly attaching = new Map<string, Set<(supervisor: SupervisorHandle) => Promise<void>>>()
+  readonly #pins: LazyPins
   readonly #timers = new Map<string, NodeJS.Timeout>()
   readonly #closing = new AbortController()
 
   constructor(engine: Engine) {
-    this.engine = engine
+    this.#pins = new LazyPins(engine.namespaces, engine.log)
+    this.engine = { ...engine, namespaces: this.#pins }
+  }
+
+  /** Settles when what goes in the background has gone. */
+  settled(): Promise<void> {
+    return this.#pins.settled()
   }
 
   get(id: string): ContainerRecord {
@@ -268,9 +277,21 @@ export class Life {
     })
     await unmake(this.engine, removing, { volumes })
     await this.engine.records.write({ remove: [id] })
+    await this.#removeCgroupParent(record.settings.cgroupParent)
     this.attaching.delete(id)
     this.emit('destroy', record)
     this.waiters.settle(id, 'removed', record.state.exitCode)
+  }
+
+  /** A pod's cgroup goes with its last container: until then another may be about to begin in it. */
+  async #removeCgroupParent(parent: string | undefined): Promise<void> {
+    if (!parent) return
+    const shared = [...this.engine.records.entries()].some(
+      ([, { settings }]) => settings.cgroupParent === parent,
+    )
+    if (shared) return
+    for (const folder of cgroupFolders(this.engine.cgroups, parent))
+      await rmdir(folder).catch(() => undefined)
   }
 
   /** Brings a record that was read from disk and the world together. */
@@ -349,6 +370,7 @@ export class Life {
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.waiters.close(this.#closing.signal.reason)
     await this.alone.idle()
+    await this.settled()
     await Promise.all([...this.live.values()].map(({ supervisor }) => supervisor[Symbol.asyncDispose]()))
   }
 }

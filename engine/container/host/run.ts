@@ -6,8 +6,9 @@ import { type CompileContext, compile } from '../../runtime/oci/compile.ts'
 import { compileSeccomp } from '../../runtime/oci/seccomp.ts'
 import type { OciSeccomp } from '../../runtime/oci/types.ts'
 import type { LaunchPlan } from '../../runtime/plan.ts'
-import type { ContainerRecord, EndpointRecord } from '../container.ts'
+import type { ContainerRecord, EndpointRecord, NetworkSetting } from '../container.ts'
 import { hostsFile, mergeResolver, type Resolver, resolvConf } from '../etc.ts'
+import { shortId } from '../id.ts'
 import type { SupervisorHandle } from '../ports.ts'
 import { findContainer } from '../reference.ts'
 import { buildSpec, capabilityNames, type SpecFacts } from '../spec.ts'
@@ -75,24 +76,32 @@ export function ownNamespaces({ settings }: ContainerRecord): ('net' | 'ipc' | '
   ]
 }
 
-/** The network of the mode first, then the others; on networks that a user made it has its name and short id. */
-function networksOf(engine: Engine, { settings, id }: ContainerRecord) {
+/** The network of the mode first, unless the others name it. */
+function networksOf(engine: Engine, record: ContainerRecord): NetworkSetting[] {
+  const { settings } = record
   if (settings.networkMode === 'none') return []
   const main = settings.networkMode || 'bridge'
-  const asked = settings.networks.some(
+  const named = settings.networks.some(
     ({ name }) => engine.networks.resolve(name) === engine.networks.resolve(main),
   )
-    ? settings.networks
-    : [{ name: main, aliases: [] }, ...settings.networks]
-  return asked.map((network) => {
-    const name = engine.networks.resolve(network.name)
-    if (!name) throw new BerthError('NOT_FOUND', `network ${network.name} not found`)
-    return { ...network, name, aliases: [...new Set([settings.name, ...network.aliases, id.slice(0, 12)])] }
-  })
+  const asked = named ? settings.networks : [{ name: main, aliases: [] }, ...settings.networks]
+  return asked.map((network) => namedNetwork(engine, record, network))
+}
+
+/** A network by its own name, and the names by which its containers find this one. */
+export function namedNetwork(
+  engine: Engine,
+  record: ContainerRecord,
+  network: NetworkSetting,
+): NetworkSetting {
+  const name = engine.networks.resolve(network.name)
+  if (!name) throw new BerthError('NOT_FOUND', `network ${network.name} not found`)
+  const aliases = [...new Set([record.settings.name, ...network.aliases, shortId(record.id)])]
+  return { ...network, name, aliases }
 }
 
 /** The files of /etc that the engine writes; a container that shares another's network shares its files too. */
-async function writeEtc(
+export async function writeEtc(
   engine: Engine,
   record: ContainerRecord,
   networks: Readonly<Record<string, EndpointRecord>>,

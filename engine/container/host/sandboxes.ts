@@ -38,22 +38,40 @@ export async function openSandbox(engine: SandboxEngine, settings: SandboxSettin
       const pins = Object.fromEntries(own.map((kind) => [kind, places.namespace(kind)]))
       await engine.namespaces.pinNamespaces(pins, { hostname, sysctls: settings.sysctls })
     }
-    for (const [i, { name, aliases, address }] of settings.networks.entries()) {
-      const endpoint = await engine.networks.attach(name, {
-        sandboxId: id,
-        netns: places.namespace('net'),
-        interfaceName: `eth${i}`,
-        hostname,
-        aliases,
-        ...(address && { address }),
-      })
-      networks[name] = { ...endpoint, aliases }
+    for (const network of settings.networks) {
+      networks[network.name] = await joinNetwork(engine, { id, hostname, network, joined: networks })
     }
     return { networks, ports: await publish(engine, settings, networks) }
   } catch (error) {
     await closeSandbox(engine, id, Object.values(networks))
     throw error
   }
+}
+
+/** Attaches one more network, as the first free ethN. */
+export async function joinNetwork(
+  engine: SandboxEngine,
+  join: {
+    readonly id: string
+    readonly hostname: string
+    readonly network: NetworkSetting
+    readonly joined: Readonly<Record<string, EndpointRecord>>
+  },
+): Promise<EndpointRecord> {
+  const { name, aliases, address } = join.network
+  const taken = new Set(Object.values(join.joined).map((endpoint) => endpoint.interfaceName))
+  let index = 0
+  while (taken.has(`eth${index}`)) index++
+  const interfaceName = `eth${index}`
+  const endpoint = await engine.networks.attach(name, {
+    sandboxId: join.id,
+    netns: placesOf(engine, join.id).namespace('net'),
+    interfaceName,
+    hostname: join.hostname,
+    aliases,
+    ...(address && { address }),
+  })
+  return { ...endpoint, interfaceName, aliases }
 }
 
 async function publish(
