@@ -9,6 +9,8 @@ export type ValuesMode = 'default' | 'reset' | 'reuse' | 'reset-then-reuse'
 export interface ReleaseRequest {
   readonly name: string
   readonly namespace: string
+  /** Who asks, for the one who is refused meanwhile. */
+  readonly caller?: string
   /** What an operation does not say is as `defaultOptions` has it. */
   readonly options?: Partial<JournalOptions>
 }

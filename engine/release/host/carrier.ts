@@ -112,7 +112,12 @@ export class Carrier {
     if (run.signal.aborted && !isBerthError(run.signal.reason, 'INTERRUPTED')) throw error
     const signal = run.signal.aborted ? AbortSignal.timeout(5000) : run.signal
     const cause = messageOf(run.signal.aborted ? run.signal.reason : error)
-    const follows = options.rollbackOnFailure && operation !== 'uninstall' && operation !== 'rollback'
+    // Whoever stops an operation decides what comes next.
+    const follows =
+      !run.signal.aborted &&
+      options.rollbackOnFailure &&
+      operation !== 'uninstall' &&
+      operation !== 'rollback'
     const then = operation === 'install' ? 'uninstall' : 'rollback'
     const latest = (
       await this.#records.list({ namespace: record.namespace, release: record.name }, signal)

@@ -111,8 +111,9 @@ describe('ReleaseEngine', () => {
   it('refuses an install over another, a second command at once, and a name that is no name', async () => {
     const cluster = new MemoryCluster()
     const engine = engineOn(cluster)
-    const first = engine.install({ ...base, chart: await one(), options }, { signal })
-    await expect(engine.uninstall(base, { signal })).rejects.toThrow('install is at work on it since')
+    const loaded = await one()
+    const first = engine.install({ ...base, caller: 'ann', chart: loaded, options }, { signal })
+    await expect(engine.rollback(base, { signal })).rejects.toThrow('install by ann is at work on it since')
     await first
     await expect(engine.install({ ...base, chart: await one() }, { signal })).rejects.toThrow(
       'cannot reuse a name that is still in use',
@@ -173,6 +174,20 @@ describe('ReleaseEngine', () => {
     )
     expect(seen(cluster).records).toEqual(['3 failed', '4 deployed'])
     expect(seen(cluster).image).toBe('web:1')
+  })
+
+  it('uninstalls at any time: what is at work is stopped first', async () => {
+    const cluster = new MemoryCluster()
+    const engine = engineOn(cluster)
+    cluster.stuck.add('shop-web')
+    const slow = { ...options, timeoutMs: 60_000, rollbackOnFailure: true }
+    const first = engine
+      .install({ ...base, chart: await one(), options: slow }, { signal })
+      .catch((error) => error)
+    await expect.poll(() => cluster.log).toContain('apply Deployment/shop-web')
+    await engine.uninstall({ ...base, caller: 'bob', options: { hooks: false } }, { signal })
+    expect(await first).toBeInstanceOf(Error)
+    expect(seen(cluster)).toEqual({ image: undefined, records: [], things: [] })
   })
 
   it('passes over a damaged record and tells', async () => {

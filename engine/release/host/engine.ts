@@ -37,6 +37,14 @@ export interface EngineOptions {
   readonly check?: (objects: readonly ClusterObject[], signal: AbortSignal) => Promise<void>
 }
 
+interface Running {
+  readonly operation: string
+  readonly caller?: string
+  readonly sinceMs: number
+  readonly stop: AbortController
+  readonly ended: Promise<void>
+}
+
 export interface Uninstalled {
   readonly record: ReleaseRecord | undefined
   /** `KIND/NAME` of objects and claims that outlive the release. */
@@ -46,7 +54,8 @@ export interface Uninstalled {
 /**
  * Makes, changes and removes releases on a cluster.
  *
- * Invariants. At most one operation works on a release in this process; the second is refused by name. Nothing is
+ * Invariants. At most one operation works on a release in this process; a second is refused by name, and uninstall
+ * stops the first. Nothing is
  * written before everything that can fail without effect has been tried. An operation is the record of its revision
  * with a journal of the steps that are done; a step is in the journal only when it is done, and every step may run
  * twice: so whenever the process ends, `resume` finds the journal and completes the operation.
@@ -57,7 +66,7 @@ export class ReleaseEngine {
   readonly #options: EngineOptions
   readonly #records: Records
   readonly #carrier: Carrier
-  readonly #running = new Map<string, { operation: string; sinceMs: number }>()
+  readonly #running = new Map<string, Running>()
 
   constructor(options: EngineOptions) {
     this.#cluster = options.cluster
@@ -72,8 +81,8 @@ export class ReleaseEngine {
     return this.#records
   }
 
-  async install(request: InstallRequest, run: RunOptions): Promise<ReleaseRecord> {
-    return this.#alone('install', request, async () => {
+  async install(request: InstallRequest, given: RunOptions): Promise<ReleaseRecord> {
+    return this.#alone('install', request, given, async (run) => {
       requireReleaseName(request.name)
       const situation = await situationOf(this.#records, request, run.signal)
       if (request.dryRun === undefined) requireAllowed('install', request.name, situation)
@@ -81,8 +90,8 @@ export class ReleaseEngine {
     })
   }
 
-  async upgrade(request: UpgradeRequest, run: RunOptions): Promise<ReleaseRecord> {
-    return this.#alone('upgrade', request, async () => {
+  async upgrade(request: UpgradeRequest, given: RunOptions): Promise<ReleaseRecord> {
+    return this.#alone('upgrade', request, given, async (run) => {
       requireReleaseName(request.name)
       const situation = await situationOf(this.#records, request, run.signal)
       const before = situation.deployed ?? situation.last
@@ -95,8 +104,8 @@ export class ReleaseEngine {
     })
   }
 
-  async rollback(request: RollbackRequest, run: RunOptions): Promise<ReleaseRecord> {
-    return this.#alone('rollback', request, async () => {
+  async rollback(request: RollbackRequest, given: RunOptions): Promise<ReleaseRecord> {
+    return this.#alone('rollback', request, given, async (run) => {
       const situation = await situationOf(this.#records, request, run.signal)
       requireAllowed('rollback', request.name, situation)
       const stored = rollbackRecord(request, situation, this.#now())
@@ -106,8 +115,8 @@ export class ReleaseEngine {
     })
   }
 
-  async uninstall(request: UninstallRequest, run: RunOptions): Promise<Uninstalled> {
-    return this.#alone('uninstall', request, async () => {
+  async uninstall(request: UninstallRequest, given: RunOptions): Promise<Uninstalled> {
+    return this.#alone('uninstall', request, given, async (run) => {
       const situation = await situationOf(this.#records, request, run.signal)
       const options = optionsOf(request)
       const { last } = situation
@@ -133,8 +142,10 @@ export class ReleaseEngine {
   }
 
   /** Completes every operation that an earlier process left; one that fails does not keep the others. */
-  async resume(run: RunOptions & { readonly namespace?: string; readonly release?: string }): Promise<void> {
-    const { signal, namespace, release } = run
+  async resume(
+    given: RunOptions & { readonly namespace?: string; readonly release?: string },
+  ): Promise<void> {
+    const { signal, namespace, release } = given
     const records = await this.#records.list(
       { ...(namespace === undefined ? {} : { namespace }), ...(release === undefined ? {} : { release }) },
       signal,
@@ -143,7 +154,7 @@ export class ReleaseEngine {
     for (const stored of records.filter(({ journal }) => journal !== undefined)) {
       const { record, journal } = stored
       const name = journal?.then ?? journal?.operation ?? 'resume'
-      await this.#alone(name, record, async () => {
+      await this.#alone(name, record, given, async (run) => {
         if (journal?.then) await this.#carrier.undo(stored, journal.then, run)
         else await this.#carrier.carryOn(stored, run)
       }).catch((error: unknown) => errors.push(error))
@@ -152,24 +163,49 @@ export class ReleaseEngine {
     if (errors.length > 1) throw new AggregateError(errors, 'Cannot complete what was left unfinished')
   }
 
+  /**
+   * Runs `work` when nothing else is at work on the release. A second command is refused by name, but for
+   * `uninstall`: it stops the first at its next step, waits for that and goes on.
+   */
   async #alone<T>(
     operation: string,
-    { name, namespace }: { name: string; namespace: string },
-    work: () => Promise<T>,
+    release: { readonly name: string; readonly namespace: string; readonly caller?: string },
+    given: RunOptions,
+    work: (run: RunOptions) => Promise<T>,
   ): Promise<T> {
+    const { name, namespace, caller } = release
     const key = `${namespace}/${name}`
-    const other = this.#running.get(key)
-    if (other)
-      throw new BerthError(
-        'CONFLICT',
-        `Cannot ${operation} "${name}": ${other.operation} is at work on it since ${new Date(other.sinceMs).toISOString()}`,
-        { hint: `berth status ${name} follows it` },
+    for (let other = this.#running.get(key); other; other = this.#running.get(key)) {
+      if (operation !== 'uninstall' || other.operation === 'uninstall') {
+        const who = other.caller === undefined ? '' : ` by ${other.caller}`
+        const since = new Date(other.sinceMs).toISOString()
+        throw new BerthError(
+          'CONFLICT',
+          `Cannot ${operation} "${name}": ${other.operation}${who} is at work on it since ${since}`,
+          {
+            hint: `berth status ${name} follows it, berth uninstall ${name} stops and undoes it`,
+          },
+        )
+      }
+      other.stop.abort(
+        new BerthError('INTERRUPTED', `Stopped by uninstall${caller === undefined ? '' : ` of ${caller}`}`),
       )
-    this.#running.set(key, { operation, sinceMs: this.#clock.now() })
+      await other.ended
+    }
+    const stop = new AbortController()
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    this.#running.set(key, {
+      operation,
+      sinceMs: this.#clock.now(),
+      stop,
+      ended,
+      ...(caller === undefined ? {} : { caller }),
+    })
     try {
-      return await work()
+      return await work({ ...given, signal: AbortSignal.any([given.signal, stop.signal]) })
     } finally {
       this.#running.delete(key)
+      resolve()
     }
   }
 

@@ -134,7 +134,12 @@ export class ReleaseOperations {
 
   async #begin({ metadata, spec }: ReleaseOperation, run: Run): Promise<Result> {
     const { engine } = this.#options
-    const base = { name: spec.release, namespace: metadata.namespace, options: spec.options }
+    const base = {
+      name: spec.release,
+      namespace: metadata.namespace,
+      options: spec.options,
+      caller: spec.caller,
+    }
     const labels = { ...spec.labels, [operationLabel]: metadata.name }
     if (spec.command === 'rollback')
       return {
