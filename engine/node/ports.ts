@@ -46,6 +46,12 @@ export interface SandboxEngine {
   list(): readonly PodSandbox[]
 }
 
+/** Control groups of pods, which hold those of their containers (`ContainerSettings.cgroupParent`). */
+export interface PodCgroups {
+  /** Removes a pod's, once its containers have ended. Idempotent. */
+  remove(podUid: string): Promise<void>
+}
+
 export interface ImageEngine {
   pull(reference: string, options: { readonly signal: AbortSignal }): Promise<unknown>
   get(

@@ -100,8 +100,11 @@ export class World {
   finish(pod: Pod): void {
     const object = this.#find(keyOf(pod))
     if (object?.metadata.uid !== pod.metadata.uid || !object) return
-    if ((object.metadata.finalizers ?? []).length === 0) this.#drop(object)
-    else this.#store({ ...object, status: { ...(object.status as Pod['status']), phase: 'Failed' } })
+    const status = object.status as Pod['status']
+    const phase = isOver(object as Pod) ? status?.phase : 'Failed'
+    const metadata = { ...object.metadata, deletionGracePeriodSeconds: 0 }
+    if ((metadata.finalizers ?? []).length === 0) this.#drop(object)
+    else this.#store({ ...object, metadata, status: { ...status, phase } })
   }
 
   /** Every object, for who starts to look. */
@@ -117,6 +120,7 @@ export class World {
     const kept = kind === 'Namespace' ? ((spec as { finalizers?: readonly string[] })?.finalizers ?? []) : []
     return (
       metadata.deletionTimestamp !== undefined &&
+      (metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
       (metadata.finalizers ?? []).length === 0 &&
       kept.length === 0
     )

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { isBerthError, messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
 import type { NodeFacts } from '../../object/field-ref.ts'
-import type { KubeObject } from '../../object/meta.ts'
+import { type KubeObject, timeText } from '../../object/meta.ts'
 import type { ConfigMap, Pod, Secret, Service } from '../../object/types.generated.ts'
 import type { EnvContext } from '../env.ts'
 import { eventsOf } from '../events.ts'
@@ -31,6 +31,8 @@ export interface PodsOptions extends StepEngines {
 
 interface Entry {
   memory: PodMemory
+  /** The pod as it was seen last: what is left of one that is gone is found by it. */
+  last: Pod | undefined
   /** A round is under way. */
   running: boolean
   /** Something happened since it began. */
@@ -108,6 +110,7 @@ export class Pods implements AsyncDisposable {
     if (this.#options.signal.aborted) return
     const entry = this.#entries.get(uid) ?? {
       memory: noMemory,
+      last: undefined,
       running: false,
       woken: false,
       timer: undefined,
@@ -124,13 +127,13 @@ export class Pods implements AsyncDisposable {
     try {
       while (entry.woken && !this.#options.signal.aborted) {
         entry.woken = false
-        const pod = this.#options.view.pods().find((one) => one.metadata.uid === uid)
-        if (!pod) {
-          this.#entries.delete(uid)
-          this.#prober.forget(uid)
-          return
-        }
-        if (await this.#round(pod, entry)) entry.woken = true
+        const present = this.#options.view.pods().find((one) => one.metadata.uid === uid)
+        const pod = present ?? (entry.last && forsaken(entry.last, this.#options.clock.now()))
+        if (!pod) return this.#forget(uid)
+        entry.last = pod
+        const { acted, finished } = await this.#round(pod, entry, present !== undefined)
+        if (finished && !present) return this.#forget(uid)
+        if (acted) entry.woken = true
       }
     } catch (error) {
       if (this.#options.signal.aborted) return
@@ -143,13 +146,18 @@ export class Pods implements AsyncDisposable {
     }
   }
 
-  /** Tells whether something was done, after which things look different. */
-  async #round(pod: Pod, entry: Entry): Promise<boolean> {
+  #forget(uid: string): void {
+    this.#entries.delete(uid)
+    this.#prober.forget(uid)
+  }
+
+  /** `acted`: something was done, after which things look different. */
+  async #round(pod: Pod, entry: Entry, present: boolean): Promise<{ acted: boolean; finished: boolean }> {
     const { clock, reporter, facts } = this.#options
     const observed = await observe(pod, this.#options)
     const now = clock.now()
     const status = statusOf(pod, observed, entry.memory, { hostAddress: facts.address, now })
-    if (!isDeepStrictEqual(status, pod.status)) {
+    if (present && !isDeepStrictEqual(status, pod.status)) {
       for (const event of eventsOf(pod, status)) reporter.record(pod, event)
       await reporter.report(pod, status)
     }
@@ -181,7 +189,7 @@ export class Pods implements AsyncDisposable {
       }
     }
     await Promise.all(awaited)
-    return awaited.length > 0
+    return { acted: awaited.length > 0, finished: steps.some((step) => step.do === 'finish') }
   }
 
   async #long(
@@ -247,5 +255,13 @@ export class Pods implements AsyncDisposable {
     })
     this.#work.add(settled)
     void settled.then(() => this.#work.delete(settled))
+  }
+}
+
+/** A pod whose object is gone before its containers: they are killed. */
+function forsaken(pod: Pod, now: number): Pod {
+  return {
+    ...pod,
+    metadata: { ...pod.metadata, deletionTimestamp: timeText(now), deletionGracePeriodSeconds: 0 },
   }
 }

@@ -8,7 +8,7 @@ import { afterRetry } from '../backoff.ts'
 import { type EnvContext, MissingReference } from '../env.ts'
 import type { Observed, PodMemory } from '../observed.ts'
 import { allContainers, type Step } from '../plan.ts'
-import type { ContainerEngine, ImageEngine, PodReporter, SandboxEngine } from '../ports.ts'
+import type { ContainerEngine, ImageEngine, PodCgroups, PodReporter, SandboxEngine } from '../ports.ts'
 import { hostnameOf, type NodeSettings, planContainer } from '../settings.ts'
 import { planVolumes, type VolumePlan } from '../volumes.ts'
 import { messageFile, sandboxId } from './observe.ts'
@@ -18,6 +18,7 @@ import { tryHandler } from './probes.ts'
 export interface StepEngines {
   readonly engine: ContainerEngine
   readonly sandboxes: SandboxEngine
+  readonly cgroups: PodCgroups
   readonly images: ImageEngine
   readonly volumes: PodVolumes
   readonly reporter: PodReporter
@@ -218,7 +219,10 @@ const executors: Executors = {
   },
 
   remove: (engines, { id }) => engines.engine.remove(id, { force: true, volumes: true }),
-  'remove-sandbox': (engines, { id }) => engines.sandboxes.remove(id),
+  'remove-sandbox': async (engines, { id }, { pod }) => {
+    await engines.sandboxes.remove(id)
+    await engines.cgroups.remove(pod.metadata.uid ?? '')
+  },
   'remove-volumes': (engines, _, { pod }) => engines.volumes.remove(pod),
   finish: (engines, _, { pod }) => engines.reporter.finish(pod),
 }
