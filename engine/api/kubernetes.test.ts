@@ -1,56 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { kinds } from '../object/kinds.ts'
-import { ObjectStore } from '../store/objects.ts'
-import { createKubernetesApi } from './http.ts'
-import type { ApiRequest } from './message.ts'
-import type { Serve } from './serve.ts'
+import type { ObjectStore } from '../store/objects.ts'
+import { type Answer, openTestApi, type TestApi } from './kubernetes.testkit.ts'
 
-const now = Date.parse('2026-01-01T00:00:00Z')
 let objects: ObjectStore
-let serve: Serve
+let call: TestApi['call']
 
 beforeEach(async () => {
-  objects = new ObjectStore({ clock: { now: () => now } })
-  await objects.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } })
-  ;({ serve } = createKubernetesApi({
-    objects,
-    kinds,
-    clock: { now: () => now },
-    log: () => undefined,
-    serviceSubnet: '10.211.0.0/16',
-    version: '0.0.0',
-  }))
+  ;({ objects, call } = await openTestApi())
 })
-
-// biome-ignore lint/suspicious/noExplicitAny: answers of many shapes
-type Answer = { status: number; headers: Record<string, any>; body: any }
-
-async function call(
-  method: string,
-  url: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): Promise<Answer> {
-  const [path = '', query = ''] = url.split('?')
-  const request: ApiRequest = {
-    method,
-    path,
-    query: new URLSearchParams(query),
-    headers,
-    body:
-      body === undefined
-        ? Buffer.alloc(0)
-        : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
-    signal: new AbortController().signal,
-  }
-  const answer = await serve(request)
-  const text = answer.body as string
-  return {
-    status: answer.status,
-    headers: answer.headers,
-    body: text.startsWith('{') ? JSON.parse(text) : text,
-  }
-}
 
 const maps = '/api/v1/namespaces/default/configmaps'
 const deployments = '/apis/apps/v1/namespaces/default/deployments'
@@ -178,6 +135,14 @@ describe('verbs', () => {
     const held = await call('DELETE', `${maps}/f?propagationPolicy=Foreground`)
     expect(held.body.metadata).toMatchObject({ finalizers: ['x.y/z', 'foregroundDeletion'] })
     expect((await call('DELETE', `${maps}/f?gracePeriodSeconds=x`)).status).toBe(400)
+  })
+
+  it('does not delete the namespaces that are always there', async () => {
+    expect((await call('DELETE', '/api/v1/namespaces/default')).body).toMatchObject({
+      code: 403,
+      reason: 'Forbidden',
+      message: 'namespaces "default" is forbidden: this namespace may not be deleted',
+    })
   })
 
   it('deletes a collection by selector', async () => {
@@ -322,6 +287,15 @@ describe('lists', () => {
     expect(seen).toEqual(['a', 'b', 'c', 'd', 'e'])
     expect(token).toBeUndefined()
     expect((await call('GET', `${maps}?limit=2&continue=nonsense`)).status).toBe(400)
+  })
+
+  it('of many, in pieces', async () => {
+    for (let n = 0; n < 250; n++) await call('POST', maps, map(`many-${n}`))
+    for (const accept of ['application/json', 'application/json;as=Table;v=v1;g=meta.k8s.io']) {
+      const { body } = await call('GET', maps, undefined, { accept })
+      expect((body.items ?? body.rows).length).toBe(255)
+      expect(body.metadata.resourceVersion).toBe(String(objects.version))
+    }
   })
 
   it('as a table', async () => {

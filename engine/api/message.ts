@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
 /** A request to the Kubernetes API, however it came: over HTTP, or from inside the process. */
 export interface ApiRequest {
   readonly method: string
@@ -34,4 +36,26 @@ export function jsonResponse(
 /** A plain text answer. */
 export function textResponse(status: number, body: ApiResponse['body']): ApiResponse {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body }
+}
+
+/** As many objects as are made into text at a time: some milliseconds. */
+const listChunk = 100
+
+/** A JSON answer whose `items` or `rows` may be many: between pieces the event loop serves others. */
+export function listResponse(value: { readonly [field: string]: unknown }): ApiResponse {
+  const name = 'rows' in value ? 'rows' : 'items'
+  const { [name]: list, ...rest } = value
+  if (!Array.isArray(list) || list.length <= listChunk) return jsonResponse(200, value)
+  const head = `${JSON.stringify(rest).slice(0, -1)},${JSON.stringify(name)}:[`
+  return { ...jsonResponse(200, {}), body: listPieces(head, list) }
+}
+
+async function* listPieces(head: string, list: readonly unknown[]): AsyncGenerator<string> {
+  yield head
+  for (let at = 0; at < list.length; at += listChunk) {
+    const text = JSON.stringify(list.slice(at, at + listChunk)).slice(1, -1)
+    yield at === 0 ? text : `,${text}`
+    await turn()
+  }
+  yield ']}\n'
 }

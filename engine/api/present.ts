@@ -44,7 +44,7 @@ export function presentList(
   objects: readonly StoredObject[],
   metadata: ListMetadata,
   options: Presentation,
-): unknown {
+): Readonly<Record<string, unknown>> {
   const { kind, view } = options
   if (view === 'table') return table(objects, metadata, options)
   if (view === 'metadata') {
@@ -68,7 +68,7 @@ function table(
   metadata: ListMetadata,
   { kind, includeObject, now }: Presentation,
   headers = true,
-): unknown {
+): Readonly<Record<string, unknown>> {
   const columns = kind.columns as readonly Column<StoredObject>[]
   return {
     kind: 'Table',

@@ -9,7 +9,8 @@ import { applyPatchType, contentType, patches, readBody } from './body.ts'
 import { listPage } from './collection.ts'
 import { deleteRequestOf, removeObject } from './deletion.ts'
 import { containerOf, isTrue, logOptionsOf } from './log.ts'
-import { type ApiRequest, type ApiResponse, jsonResponse, textResponse } from './message.ts'
+import { type ApiRequest, type ApiResponse, jsonResponse, listResponse, textResponse } from './message.ts'
+import { usualNamespaces } from './namespaces.ts'
 import { invalidOption, optionsKind, unsupportedOption } from './options.ts'
 import type { PodAccess } from './pods.ts'
 import { type Presentation, presentList, presentOne, viewOf } from './present.ts'
@@ -142,7 +143,7 @@ class Resources {
       token: query.get('continue'),
     })
     await this.#objects.settled()
-    return jsonResponse(200, presentList(items, metadata, this.#presentation(request, kind)))
+    return listResponse(presentList(items, metadata, this.#presentation(request, kind)))
   }
 
   #watch(request: ApiRequest, route: Route, selection: Selection): ApiResponse {
@@ -220,6 +221,7 @@ class Resources {
   async #delete(request: ApiRequest, route: Route): Promise<ApiResponse> {
     const asked = deleteRequestOf(await readBody(request), request.query)
     const object = await this.#found(route)
+    refuseForever(object)
     const { object: left, removed } = await removeObject(this.#objects, object, asked)
     const { name, uid } = object.metadata
     const isTold = removed && !toldWhole.includes(groupKindText(route.kind))
@@ -238,7 +240,7 @@ class Resources {
       }),
     )
     const metadata = { resourceVersion: String(this.#objects.version) }
-    return jsonResponse(200, presentList(chosen, metadata, this.#presentation(request, kind)))
+    return listResponse(presentList(chosen, metadata, this.#presentation(request, kind)))
   }
 
   async #logs(request: ApiRequest, route: Route): Promise<ApiResponse> {
@@ -247,6 +249,13 @@ class Resources {
     if (!pods) throw new BerthError('UNAVAILABLE', 'No node runs pods here: there are no logs')
     return textResponse(200, pods.logs(pod, logOptionsOf(request.query), request.signal))
   }
+}
+
+function refuseForever({ apiVersion, kind, metadata: { name } }: StoredObject): void {
+  if (apiVersion !== 'v1' || kind !== 'Namespace' || !usualNamespaces.includes(name)) return
+  throw new BerthError('FORBIDDEN', `namespaces "${name}" is forbidden: this namespace may not be deleted`, {
+    details: { groupKind: kind, name },
+  })
 }
 
 /** Kinds whose deletion is answered with the object as it was; others with a Status. */

@@ -113,9 +113,9 @@ export class EventRecorder {
     if (this.#remembered.size > maxRemembered && oldest !== undefined) this.#remembered.delete(oldest)
   }
 
-  /** Grows with time and never comes twice: 16 hex digits of a time in units of 100 ns. */
+  /** Grows with time and never comes twice: a time in microseconds, which a number holds exactly. */
   #stamp(): string {
-    this.#last = Math.max(this.#last + 1, this.#clock.now() * 10_000)
+    this.#last = Math.max(this.#last + 1, this.#clock.now() * 1000)
     return this.#last.toString(16).padStart(16, '0')
   }
 }

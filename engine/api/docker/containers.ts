@@ -134,7 +134,13 @@ export function containerRoutes(engine: DockerEngine, execs: ExecTable): Route[]
       answer: async (x) => {
         const record = views.inspect(x.parameters[0] ?? '')
         if (record.state.status === 'running') return x.empty(304)
-        await life.start(record.id, x.signal)
+        try {
+          await life.start(record.id, x.signal)
+        } catch (error) {
+          // As with dockerd: `run --rm` waits for the removal also when nothing ran.
+          if (record.settings.autoRemove) await life.remove(record.id, { force: true, volumes: true })
+          throw error
+        }
         x.empty()
       },
     },

@@ -4,7 +4,7 @@ import { BerthError, isBerthError } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
 import { containerRoutes } from './containers.ts'
 import type { DockerEngine } from './engine.ts'
-import { answerOfError } from './errors.ts'
+import { answerOfError, programMessage } from './errors.ts'
 import { Exchange } from './exchange.ts'
 import { ExecTable } from './exec-table.ts'
 import { type Connection, refuse } from './hijack.ts'
@@ -125,7 +125,11 @@ export class DockerApi {
 
   /** A defect is logged with its stack; what the caller did wrong is the caller's to know. */
   #note(request: IncomingMessage, error: unknown): void {
-    if (isBerthError(error) && error.code !== 'INTERNAL' && error.code !== 'KERNEL') return
+    if (
+      isBerthError(error) &&
+      (programMessage(error) !== undefined || !['INTERNAL', 'KERNEL'].includes(error.code))
+    )
+      return
     this.#log('error', 'a request of docker’s API failed', {
       request: `${request.method} ${request.url}`,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),

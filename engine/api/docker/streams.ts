@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { BerthError } from '../../base/error.ts'
+import { BerthError, isBerthError } from '../../base/error.ts'
 import { encodeFrame } from '../../client/docker/frames.ts'
-import type { DockerEngine } from './engine.ts'
+import type { DockerEngine, ExecSession } from './engine.ts'
+import { programMessage } from './errors.ts'
 import { parseBody } from './exchange.ts'
 import type { ExecInstance, ExecTable } from './exec-table.ts'
 import { accept, type Connection, join, readBody } from './hijack.ts'
@@ -142,7 +143,7 @@ function execView(instance: ExecInstance): object {
   }
 }
 
-async function launch({ streams }: DockerEngine, instance: ExecInstance) {
+async function launch({ streams }: DockerEngine, instance: ExecInstance): Promise<ExecSession> {
   if (instance.session || instance.running) {
     throw new BerthError('CONFLICT', `Exec instance ${instance.id} has already been started`)
   }
@@ -163,6 +164,8 @@ async function launch({ streams }: DockerEngine, instance: ExecInstance) {
     return session
   } catch (error) {
     instance.running = false
+    const code = isBerthError(error) ? error.details?.exitCode : undefined
+    if (typeof code === 'number') instance.exitCode = code
     throw error
   }
 }
@@ -199,8 +202,19 @@ export async function startExec(
   const instance = execs.get(id)
   const { text, rest } = await readBody(connection, request)
   const body = parseBody<ExecStart>(text)
-  const session = await launch(engine, instance)
   const { terminal } = instance.settings
+  let session: ExecSession
+  try {
+    session = await launch(engine, instance)
+  } catch (error) {
+    const message = isBerthError(error) ? programMessage(error) : undefined
+    if (message === undefined) throw error
+    // As with dockerd: the stream is opened, tells what is wrong, and the exit code says 126 or 127.
+    accept(connection, !terminal)
+    const content = Buffer.from(`OCI runtime exec failed: exec failed: ${message}\r\n`)
+    connection.socket.end(terminal ? content : encodeFrame('stderr', content))
+    return
+  }
   accept(connection, !terminal)
   if (body.Detach) {
     session.stdin.end()

@@ -114,7 +114,7 @@ function encode(value: Record<string, unknown>, name: string): Uint8Array {
     const child = key === '' ? value : value[key]
     if (child === undefined) return []
     if (flags.includes('m')) {
-      return Object.entries(child).map(([k, v]) =>
+      return Object.entries(child as object).map(([k, v]) =>
         field(number, Buffer.concat([field(1, Buffer.from(k)), encodeValue(2, v, type)])),
       )
     }
