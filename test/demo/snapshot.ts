@@ -55,7 +55,8 @@ function processes(folders: readonly string[]): string[] {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
       const elsewhere = ['mnt', 'net'].some((kind, i) => readlinkSync(`/proc/${pid}/ns/${kind}`) !== own[i])
-      const named = folders.some((folder) => command.includes(folder))
+      // Supervisors and relays say what they are, not where they work.
+      const named = command.startsWith('berth-') || folders.some((folder) => command.includes(folder))
       if (elsewhere || named) found.push(`${pid} ${startTime(pid)} ${command}`)
     } catch (error) {
       // It ended while it was looked at (ENOENT, ESRCH); kernel threads have no namespaces to read.

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { launcherFile } from './launcher.ts'
+import { launcherUnderTest } from './launcher.testkit.ts'
 import { Relay } from './relay.ts'
 
-const launcher = launcherFile()
+const launcher = launcherUnderTest()
 
 describe('relay', () => {
   let folder = ''
@@ -104,11 +104,22 @@ describe('relay', () => {
   })
 })
 
+/** The relays of this process, by their titles. */
 function children(): number[] {
-  return execFileSync('pgrep', ['-P', String(process.pid), '-x', 'launcher'], { encoding: 'utf8' })
-    .split('\n')
-    .filter(Boolean)
+  const title = `berth-relay of ${process.pid}`
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
     .map(Number)
+    .filter((pid) => titleOf(pid).replace(/\0+$/, '') === title)
+}
+
+/** Empty when it ended while it was looked for. */
+function titleOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    return ''
+  }
 }
 
 /** RTM_GETLINK by index, or with flags a dump. */

@@ -2,6 +2,7 @@
 #include "keeper.h"
 
 #include "role.h"
+#include "title.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -127,6 +128,8 @@ int role_keeper(int argc, char **argv) {
   prctl(PR_SET_NAME, "berth-keeper", 0, 0, 0);
   int result = keeper_open(&keeper, argc > 2 ? argv[2] : NULL);
   if (result != 0) return result;
+  const char *end = strrchr(keeper.lock_path, '/');
+  title_set("berth-keeper %.*s", end ? (int)(end - keeper.lock_path) : 0, keeper.lock_path);
   limits_raise();
   sigemptyset(&set);
   for (size_t i = 0; i < sizeof awaited / sizeof *awaited; i++) sigaddset(&set, awaited[i]);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "role.h"
 #include "sealed.h"
+#include "title.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -21,6 +22,7 @@ static const struct {
 
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
+  title_open(argc, argv);
   for (size_t i = 0; argc > 1 && i < sizeof roles / sizeof *roles; i++) {
     if (strcmp(argv[1], roles[i].name) != 0) continue;
     if (roles[i].sealed && run_sealed(argv) < 0) {

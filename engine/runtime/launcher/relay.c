@@ -14,6 +14,7 @@
 #include "io.h"
 #include "relay.h"
 #include "role.h"
+#include "title.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,6 +154,7 @@ int role_relay(int argc, char **argv) {
     return 1;
   }
   close(host);
+  title_set("berth-relay of %d", (int)getppid());
   for (;;) {
     struct pollfd waiting[1 + MAX_SUBSCRIPTIONS] = { { .fd = 0, .events = POLLIN } };
     for (int i = 0; i < subscription_count; i++)

@@ -3,6 +3,7 @@
 
 #include "channel.h"
 #include "kernel.h"
+#include "title.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,6 +105,7 @@ static _Noreturn void child_main(const struct start *s) {
   struct context x = {.channel = s->channel, .exec = s->exec, .failure = &failure};
   restore_signals();
   prctl(PR_SET_NAME, "berth-init", 0, 0, 0);
+  title_set("berth-init %.12s", s->plan->settings.id);
   if (enter(&x, s) < 0 || steps_run(&x, &s->plan->child) < 0) {
     channel_send(x.channel, MESSAGE_FAILED, &failure, sizeof failure, -1);
     if (failure.op != OP_EXEC) _exit(EXIT_FAILED);

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "protocol.h"
 #include "role.h"
+#include "title.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -248,6 +249,7 @@ int supervise(int connection) {
     client_errno(c, 0, error, "read launch plan");
     return 1;
   }
+  title_set("berth-supervisor %.12s", supervisor.plan.settings.id);
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   supervisor.main.terminal = supervisor.plan.settings.terminal;

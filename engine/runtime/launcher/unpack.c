@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "io.h"
+#include "title.h"
 #include "unpack.h"
 
 #include <errno.h>
@@ -291,6 +292,7 @@ int role_unpack(int argc, char **argv) {
     if (layer.lowers[i] < 0) return fail("open", argv[3 + i]), 1;
   }
   if (layer.lower_count > 0 && inherit(layer.root, dup(layer.lowers[0]), "") < 0) return fail("inherit", "/"), 1;
+  title_set("berth-unpack %s", argv[2]);
   setvbuf(stdin, NULL, _IOFBF, 1 << 18);
   for (;;) {
     uint8_t header[FRAME_HEADER];
