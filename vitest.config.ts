@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { scaledMs } from './test/support/time.ts'
 
 /**
  * unit: beside the code, no root, no processes. host: root, real containers in network namespaces of their own.
@@ -20,8 +21,8 @@ export default defineConfig({
           name: 'host',
           include: ['engine/**/*.host.test.ts', 'test/host/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: scaledMs(60_000),
+          hookTimeout: scaledMs(120_000),
         },
       },
       {
@@ -29,8 +30,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
+          testTimeout: scaledMs(120_000),
+          hookTimeout: scaledMs(180_000),
         },
       },
     ],

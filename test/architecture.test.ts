@@ -75,7 +75,9 @@ const dependencies = [
 const top = join(import.meta.dirname, '..')
 const sources = ['cli', 'engine'].flatMap((folder) =>
   readdirSync(join(top, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.includes('node_modules'))
+    .filter(
+      (name) => name.endsWith('.ts') && !/\.(test|testkit)\.ts$/.test(name) && !name.includes('node_modules'),
+    )
     .map((name) => join(folder, name)),
 )
 

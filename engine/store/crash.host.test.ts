@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scaledMs } from '../../test/support/time.ts'
 import type { BerthError } from '../base/error.ts'
 import { Store } from './store.ts'
 
@@ -59,7 +60,9 @@ async function killAfter(ms: number, storeFolder: string, round: number): Promis
 }
 
 describe('a store whose process is killed', () => {
-  it('has every acknowledged write, in order, after each of several kills', { timeout: 60_000 }, async () => {
+  it('has every acknowledged write, in order, after each of several kills', {
+    timeout: scaledMs(60_000),
+  }, async () => {
     const at = join(folder, 'killed')
     const present = new Map<string, number>()
     const records = new Set<string>()
@@ -106,6 +109,32 @@ describe('a store that fails', () => {
     await expect(store.objects.settled()).rejects.toMatchObject({ code: 'INTERNAL' })
     expect(fatal).toHaveLength(1)
     await store.close()
+  })
+
+  it('says that the disk is full, and has what it acknowledged when there is space again', async () => {
+    const at = join(folder, 'full')
+    await mkdir(at)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'berth-test', at])
+    try {
+      const fatal: BerthError[] = []
+      const store = await Store.open({ folder: at, log: () => undefined, onFatal: (e) => fatal.push(e) })
+      const acknowledged: string[] = []
+      const fill = async () => {
+        for (let n = 0; ; n++) {
+          await store.collection('a').write({ put: { [`k${n}`]: 'x'.repeat(20_000) } })
+          acknowledged.push(`k${n}`)
+        }
+      }
+      await expect(fill()).rejects.toMatchObject({ code: 'NO_SPACE' })
+      expect(fatal).toHaveLength(1)
+      await store.close()
+      execFileSync('mount', ['-o', 'remount,size=64m', at])
+      await using again = await Store.open({ folder: at, ...quiet })
+      expect(acknowledged.length).toBeGreaterThan(10)
+      for (const key of acknowledged) expect(again.collection('a').get(key), key).toBeDefined()
+    } finally {
+      execFileSync('umount', ['--lazy', at])
+    }
   })
 
   it('refuses a file that is no database, and one of a newer layout', async () => {

@@ -89,10 +89,8 @@ function makeCheckoutDisk(folder: string, command: readonly string[]): string {
     top,
     copy,
   ])
-  writeFileSync(
-    join(copy, '.guest-command'),
-    command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' '),
-  )
+  const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
+  writeFileSync(join(copy, '.guest-command'), `export BERTH_TIME_SCALE=10\n${quoted}\n`)
   const disk = join(folder, 'checkout.ext4')
   execFileSync('mke2fs', ['-q', '-t', 'ext4', '-d', copy, disk, '3G'])
   rmSync(copy, { recursive: true })

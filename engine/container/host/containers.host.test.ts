@@ -2,6 +2,7 @@ import { readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scaledMs } from '../../../test/support/time.ts'
 import { cgroupFolders } from '../../runtime/oci/cgroups.ts'
 import type { ContainerEvent, ContainerSettings, LogLine, LogOptions } from '../container.ts'
 import { type Bench, openBench, remains, settingsOf, shell } from './containers.testkit.ts'
@@ -259,16 +260,16 @@ describe('a container', () => {
     bench.containers.events((event) => events.push(event), over.signal)
     const { id } = await started(shell('exit 1', { restart: { name: 'on-failure', maximumRetryCount: 2 } }))
     await expect
-      .poll(() => bench.containers.inspect(id).state, { timeout: 10_000 })
+      .poll(() => bench.containers.inspect(id).state, { timeout: scaledMs(10_000) })
       .toMatchObject({ status: 'exited', restartCount: 2 })
     expect(events.filter((e) => e.action === 'die')).toHaveLength(3)
     const always = await started(shell('sleep 60', { restart: { name: 'always', maximumRetryCount: 0 } }))
     process.kill(always.pid, 'SIGKILL')
     await expect
-      .poll(() => bench.containers.inspect(always.id).state.pid, { timeout: 5000 })
+      .poll(() => bench.containers.inspect(always.id).state.pid, { timeout: scaledMs(5000) })
       .not.toBe(always.pid)
     await expect
-      .poll(() => bench.containers.inspect(always.id).state.status, { timeout: 5000 })
+      .poll(() => bench.containers.inspect(always.id).state.status, { timeout: scaledMs(5000) })
       .toBe('running')
     await bench.containers.stop(always.id, { timeoutSeconds: 0 }, signal)
     expect(bench.containers.inspect(always.id).state.status).toBe('exited')

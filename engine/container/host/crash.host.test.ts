@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scaledMs } from '../../../test/support/time.ts'
 import type { ContainerRecord } from '../container.ts'
 import { type Bench, openBench, remains, shell } from './containers.testkit.ts'
 
@@ -24,7 +25,7 @@ async function daemon(step: number): Promise<string> {
   execFile(
     process.execPath,
     [script, bench.top, String(step)],
-    { timeout: 60_000 },
+    { timeout: scaledMs(60_000) },
     (error, stdout, stderr) => {
       if (error && error.signal !== 'SIGKILL') reject(new Error(`${error.message}\n${stderr}`))
       else resolve(stdout)
@@ -54,7 +55,7 @@ async function check(records: readonly ContainerRecord[], step: number): Promise
 
 describe('a daemon that is killed', () => {
   it('at any step leaves nothing that its next start does not finish or remove', {
-    timeout: 300_000,
+    timeout: scaledMs(300_000),
   }, async () => {
     await bench.stop()
     const total = Number(await daemon(0))

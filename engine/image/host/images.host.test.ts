@@ -7,7 +7,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { scaledMs } from '../../../test/support/time.ts'
 import { type LayerInput, makeImage } from '../../../test/tools/make-image.ts'
 import { packageRoot } from '../../base/host/entry.ts'
 import { digestOf } from '../../content/verify.ts'
@@ -22,7 +25,7 @@ import type { ImageUser } from '../remove.ts'
 import { Images } from './images.ts'
 import type { LayerRecord } from './layers.ts'
 
-const signal = AbortSignal.timeout(60_000)
+const signal = AbortSignal.timeout(scaledMs(60_000))
 let top: string
 let registry: ServingRegistry
 let records: { images: MemoryCollection<ImageRecord>; layers: MemoryCollection<LayerRecord> }
@@ -345,5 +348,32 @@ describe('Images', () => {
     )
     await expect(images.push('nothing:1', { signal })).rejects.toMatchObject({ code: 'NOT_FOUND' })
     expect(existsSync(join(top, 'root/layers/0'))).toBe(true)
+  })
+
+  it('saves what it loads, and what docker and skopeo load', async () => {
+    const made = await make('library/app:1')
+    const first = await open()
+    const pulled = await first.pull('app:1', { signal })
+    await first.tag('app:1', 'other:2')
+    const parts: Buffer[] = []
+    for await (const part of first.save([pulled.id], signal)) parts.push(part)
+    const bytes = Buffer.concat(parts)
+    for (const archive of [bytes, gzipSync(bytes)]) {
+      await first.remove(made.id, { force: true })
+      const [image] = await first.load(Readable.from([archive]), { signal })
+      expect(image).toMatchObject({
+        id: made.id,
+        names: pulled.names.concat('docker.io/library/other:2'),
+        manifest: pulled.manifest,
+      })
+      expect((await first.rootfs(made.id)).lower.length).toBe(2)
+    }
+    await expect(first.load(Readable.from([bytes.subarray(0, 5000)]), { signal })).rejects.toMatchObject({
+      code: 'INVALID',
+    })
+    await expect(first.load(Readable.from([Buffer.alloc(1024)]), { signal })).rejects.toThrow(
+      'neither manifest.json nor index.json',
+    )
+    expect(await readdir(join(top, 'root/content/ingest'))).toEqual([])
   })
 })

@@ -6,6 +6,7 @@ import { createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { scaledMs } from '../../../test/support/time.ts'
 import { readExit, readState } from './exit.ts'
 import { Keeper, type KeeperSettings, type KeeperSocket, keeperCommand } from './keeper.ts'
 import { alive, Bench, eventually, launcherUnderTest } from './launcher.testkit.ts'
@@ -46,7 +47,7 @@ afterAll(async () => {
   await bench[Symbol.asyncDispose]()
 })
 
-const soon = () => AbortSignal.timeout(10_000)
+const soon = () => AbortSignal.timeout(scaledMs(10_000))
 const settings = (
   change: Partial<KeeperSettings> = {},
   more: readonly KeeperSocket[] = [],
@@ -229,7 +230,7 @@ describe('a supervisor of a keeper', () => {
     await eventually(() => expect(existsSync(`/proc/${pid}`)).toBe(false))
   })
 
-  it.skipIf(process.env.BERTH_LAUNCHER)('takes little memory (not measured with sanitizers)', async () => {
+  it.skipIf(process.env.BERTH_SANITIZED)('takes little memory (not measured with sanitizers)', async () => {
     start(settings())
     await eventually(() => stat(join(folder, 'keeper.sock')))
     await using keeper = await Keeper.open(join(folder, 'keeper.sock'), soon())

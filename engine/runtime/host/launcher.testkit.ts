@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { scaledMs } from '../../../test/support/time.ts'
 import { newId } from '../../base/host/id.ts'
 import type { ExecPlan, LaunchPlan, NamespaceJoin, Step, SupervisorSettings } from '../plan.ts'
 import { launch, launcherFile } from './launcher.ts'
@@ -98,7 +99,11 @@ export class Bench implements AsyncDisposable {
   }
 
   async create(plan: LaunchPlan): Promise<Supervisor> {
-    const supervisor = await launch(plan, { launcher: launcherUnderTest() }, AbortSignal.timeout(20_000))
+    const supervisor = await launch(
+      plan,
+      { launcher: launcherUnderTest() },
+      AbortSignal.timeout(scaledMs(20_000)),
+    )
     this.supervisors.push(supervisor)
     return supervisor
   }
@@ -238,13 +243,13 @@ export function execPlanOf(
   }
 }
 
-/** Tries until it does not throw, for at most ten seconds. */
+/** Tries until it does not throw, for at most ten seconds of a quick machine. */
 export async function eventually<T>(attempt: () => T | Promise<T>): Promise<T> {
   for (let i = 0; ; i++) {
     try {
       return await attempt()
     } catch (error) {
-      if (i >= 500) throw error
+      if (i >= scaledMs(500)) throw error
       await sleep(20)
     }
   }

@@ -6,6 +6,7 @@ import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scaledMs } from '../../../test/support/time.ts'
 import { encodeLaunch } from '../encode.ts'
 import type { SupervisorSettings } from '../plan.ts'
 import { readExit, readState } from './exit.ts'
@@ -30,7 +31,7 @@ afterAll(async () => {
   await bench[Symbol.asyncDispose]()
 })
 
-const soon = () => AbortSignal.timeout(10_000)
+const soon = () => AbortSignal.timeout(scaledMs(10_000))
 const started = async (argv: readonly string[], settings: Partial<SupervisorSettings> = {}) => {
   const supervisor = await bench.create(await bench.plan({ argv, settings }))
   await supervisor.start()
@@ -253,7 +254,7 @@ describe('a supervisor', () => {
     await supervisor.signal(9)
   })
 
-  it.skipIf(process.env.BERTH_LAUNCHER)(
+  it.skipIf(process.env.BERTH_SANITIZED)(
     'takes at most 1 MiB of memory (not measured with sanitizers)',
     async () => {
       const supervisor = await started(['sleep', '60'], {

@@ -21,11 +21,12 @@ import { Readable } from 'node:stream'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { pack } from 'tar-stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { packageRoot } from '../../base/host/entry.ts'
+import { scaledMs } from '../../../test/support/time.ts'
+import { launcherUnderTest } from './launcher.testkit.ts'
 import { unpackLayer } from './unpack.ts'
 
-const launcher = join(packageRoot(), 'dist/launcher')
-const signal = AbortSignal.timeout(50_000)
+const launcher = launcherUnderTest()
+const signal = AbortSignal.timeout(scaledMs(50_000))
 let top: string
 let folder: string
 beforeEach(async () => {
