@@ -59,7 +59,7 @@ export function planChange(
 }
 
 function sameElement(a: Element, b: Element | undefined): boolean {
-  if (!b) return false
+  if (!b || a === b) return a === b
   if (a.data instanceof Uint8Array) {
     return b.data instanceof Uint8Array && Buffer.compare(a.data, b.data) === 0
   }

@@ -24,12 +24,14 @@ export function changedUdpPorts(before: Elements, after: Elements): readonly Cha
     ['hostServices', 'hostEndpoints'],
   ] as const) {
     const skip = heads === 'services' ? 4 : 0
+    const ports = [...before[heads].values(), ...after[heads].values()].filter(({ key }) => key[skip] === udp)
+    if (ports.length === 0) continue
     const old = answerersOf(before, picks)
     const now = answerersOf(after, picks)
-    for (const { key } of [...before[heads].values(), ...after[heads].values()]) {
+    for (const { key } of ports) {
       const view = new DataView(key.buffer, key.byteOffset, key.byteLength)
       const [was, is] = [old.get(keyOf(key)), now.get(keyOf(key))]
-      if (key[skip] !== udp || sameSet(was, is)) continue
+      if (sameSet(was, is)) continue
       now.set(keyOf(key), is ?? new Set())
       old.set(keyOf(key), is ?? new Set())
       changed.push({

@@ -1,8 +1,8 @@
 import { messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
-import { contains, type Subnet } from '../address.ts'
+import type { Subnet } from '../address.ts'
 import { type Elements, elementsOf, emptyElements, type Policy, type Target } from '../firewall/elements.ts'
-import { setNames } from '../firewall/sets.ts'
+import { servicesOf, withServices } from '../firewall/services.ts'
 import { decodeGeneration, netlinkNetfilter, nftablesGroup } from '../netlink/nftables.ts'
 import { splitMessages } from '../netlink/wire.ts'
 import type { ServiceAddress } from '../types.ts'
@@ -31,8 +31,8 @@ export class Firewall {
   readonly #options: FirewallOptions
   readonly #table: Table
   readonly #foreign: ForeignChains
-  #services: readonly Target[] | undefined
-  #found: Elements = emptyElements()
+  /** Kept ready: they change seldom, and each change of an address compares all. */
+  #services: Elements = emptyElements()
   #repair: NodeJS.Timeout | undefined
   #closed = false
   #unsubscribe = () => {}
@@ -51,7 +51,7 @@ export class Firewall {
 
   async open(): Promise<void> {
     const found = await this.#table.observe()
-    if (found) this.#found = withoutHeads(found, elementsOf(this.#options.policy()))
+    if (found) this.#services = servicesOf(found, elementsOf(this.#options.policy()), this.#options.services)
     const { relay } = this.#options
     this.#unsubscribe = await relay.subscribe(netlinkNetfilter, nftablesGroup, (event) =>
       this.#changed(event),
@@ -70,7 +70,7 @@ export class Firewall {
   }
 
   async setServices(services: readonly ServiceAddress[]): Promise<void> {
-    this.#services = services.flatMap(targetsOf)
+    this.#services = elementsOf({ bridges: [], addresses: [], targets: services.flatMap(targetsOf) })
     await this.apply()
   }
 
@@ -88,9 +88,7 @@ export class Firewall {
   }
 
   #wanted(): Elements {
-    const policy = this.#options.policy()
-    const elements = elementsOf({ ...policy, targets: [...policy.targets, ...(this.#services ?? [])] })
-    return this.#services ? elements : keepServices(elements, this.#found, this.#options.services)
+    return withServices(elementsOf(this.#options.policy()), this.#services)
   }
 
   #changed(event: Uint8Array | undefined): void {
@@ -124,29 +122,4 @@ function targetsOf(service: ServiceAddress): Target[] {
     ...(address === undefined ? [] : [{ ...shared, address, port }]),
     ...(hostPort === undefined ? [] : [{ ...shared, address: undefined, port: hostPort }]),
   ]
-}
-
-/** What was found besides containers' published ports: those are on record, and go when their record goes. */
-function withoutHeads(found: Elements, recorded: Elements): Elements {
-  const left = (set: 'services' | 'hostServices') =>
-    new Map([...found[set]].filter(([key]) => !recorded[set].has(key)))
-  return { ...found, services: left('services'), hostServices: left('hostServices') }
-}
-
-/** What was found of services, besides what is wanted now: addresses of the services' subnet, ports of the host. */
-function keepServices(wanted: Elements, found: Elements, services: Subnet): Elements {
-  const kept = emptyElements()
-  for (const name of setNames) {
-    for (const [key, element] of wanted[name]) kept[name].set(key, element)
-  }
-  const heads = { services: 'endpoints', hostServices: 'hostEndpoints' } as const
-  for (const [head, picks] of Object.entries(heads) as ['services', 'endpoints'][]) {
-    for (const [key, element] of found[head]) {
-      const address = new DataView(element.key.buffer, element.key.byteOffset).getUint32(0)
-      if (wanted[head].has(key) || (head === 'services' && !contains(services, address))) continue
-      kept[head].set(key, element)
-      for (const [pick, endpoint] of found[picks]) if (pick.startsWith(key)) kept[picks].set(pick, endpoint)
-    }
-  }
-  return kept
 }
