@@ -53,6 +53,11 @@ export class Ingest implements AsyncDisposable {
     return this.#offset
   }
 
+  /** The digest of the bytes so far: for content that comes without one. */
+  get digest(): Digest {
+    return `${this.#algorithm}:${this.#hash.copy().digest('hex')}`
+  }
+
   /** Appends bytes. A full disk is `NO_SPACE`. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#hash.update(chunk)

@@ -21,8 +21,9 @@ import type { ImageRecord } from '../image.ts'
 import { nodesOf } from '../nodes.ts'
 import type { OnProgress } from '../progress.ts'
 import { type ImageUser, planRemove } from '../remove.ts'
+import { readArchive, saveImages } from './archive.ts'
 import { type LayerRecord, Layers } from './layers.ts'
-import { fetchImage } from './pull.ts'
+import { fetchImage, type InstallOptions, installImage } from './pull.ts'
 import { pushImage } from './push.ts'
 
 export interface ImagesOptions {
@@ -109,6 +110,37 @@ export class Images implements AsyncDisposable {
       await this.#options.images.write({ put: { [now.id]: { ...now, digests: [...now.digests, known] } } })
     }
     return digest
+  }
+
+  /** An archive of images that `load` and `docker load` read: OCI's layout with docker's manifest.json beside it. */
+  save(words: readonly string[], signal: AbortSignal): AsyncIterable<Buffer> {
+    const wanted = words.map((word) => {
+      const image = this.#existing(word)
+      const name = nameOf(word)
+      return { image, names: name !== undefined && image.names.includes(name) ? [name] : image.names }
+    })
+    return saveImages(this.#content, wanted, signal)
+  }
+
+  /** Takes the images of an archive: OCI's layout or docker's, plain or gzip. */
+  async load(
+    archive: AsyncIterable<Uint8Array>,
+    options: Omit<TransferOptions, 'auth'> & { platform?: Platform },
+  ): Promise<ImageRecord[]> {
+    return this.#holding(async (hold) => {
+      const install = this.#installOptions(options, hold)
+      const loaded: ImageRecord[] = []
+      for (const { manifest, names } of await readArchive(archive, install)) {
+        let image = await installImage(manifest, names[0] ?? manifest.digest, {
+          ...install,
+          source: undefined,
+        })
+        image = await this.#record(image, {})
+        for (const name of names) image = await this.#record(image, { name })
+        loaded.push(image)
+      }
+      return loaded
+    })
   }
 
   /** The image of a name, an id or the beginning of one; undefined when there is none, or several. */
@@ -204,33 +236,45 @@ export class Images implements AsyncDisposable {
     reference: Reference,
     options: TransferOptions & { platform?: Platform },
   ): Promise<ImageRecord> {
-    const hold = new Set<string>()
-    try {
-      const fetched = await fetchImage({
-        client,
-        content: this.#content,
-        layers: this.#layers,
-        reference,
-        platform: options.platform ?? platformOf(process.arch),
-        onProgress: options.onProgress ?? (() => {}),
-        signal: options.signal,
-        hold: (nodes) => {
-          for (const node of nodes) {
-            if (hold.has(node)) continue
-            hold.add(node)
-            this.#held.set(node, (this.#held.get(node) ?? 0) + 1)
-          }
-        },
-      })
+    return this.#holding(async (hold) => {
+      const fetched = await fetchImage({ ...this.#installOptions(options, hold), client, reference })
       const { registry, repository, tag } = reference
       const digest = formatReference({ registry, repository, digest: fetched.asked })
       const name =
         tag === undefined || reference.digest !== undefined
           ? undefined
           : formatReference({ registry, repository, tag })
-      return await this.#record(fetched.image, { digest, ...(name === undefined ? {} : { name }) })
+      return this.#record(fetched.image, { digest, ...(name === undefined ? {} : { name }) })
+    })
+  }
+
+  #installOptions(
+    options: TransferOptions & { platform?: Platform },
+    hold: (nodes: readonly string[]) => void,
+  ): InstallOptions {
+    return {
+      content: this.#content,
+      layers: this.#layers,
+      platform: options.platform ?? platformOf(process.arch),
+      onProgress: options.onProgress ?? (() => {}),
+      signal: options.signal,
+      hold,
+    }
+  }
+
+  /** Work whose nodes are not removed until it ends: then a record names them, or nobody needs them. */
+  async #holding<T>(work: (hold: (nodes: readonly string[]) => void) => Promise<T>): Promise<T> {
+    const held = new Set<string>()
+    try {
+      return await work((nodes) => {
+        for (const node of nodes) {
+          if (held.has(node)) continue
+          held.add(node)
+          this.#held.set(node, (this.#held.get(node) ?? 0) + 1)
+        }
+      })
     } finally {
-      for (const node of hold) {
+      for (const node of held) {
         const left = (this.#held.get(node) ?? 1) - 1
         if (left === 0) this.#held.delete(node)
         else this.#held.set(node, left)

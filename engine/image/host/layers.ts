@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isBerthError } from '../../base/error.ts'
+import { BerthError, isBerthError } from '../../base/error.ts'
 import { systemClock } from '../../base/host/clock.ts'
 import { ensureFolder, syncFolder } from '../../base/host/files.ts'
 import type { Digest } from '../../content/digest.ts'
@@ -98,7 +98,7 @@ export class Layers {
    */
   async ensure(
     chain: readonly WantedLayer[],
-    source: LayerSource,
+    source: LayerSource | undefined,
     wanted: { onProgress: OnProgress; signal: AbortSignal },
   ): Promise<LayerRecord> {
     const layer = chain.at(-1)
@@ -123,7 +123,7 @@ export class Layers {
   /** Brings a layer's bytes into the content store, from where an earlier download was cut off. */
   async download(
     layer: ImageLayer,
-    source: LayerSource,
+    source: LayerSource | undefined,
     wanted: { onProgress: OnProgress; signal: AbortSignal },
   ): Promise<void> {
     if ((await this.#content.size(layer.digest)) === layer.sizeBytes) return
@@ -144,9 +144,12 @@ export class Layers {
 
   async #download(
     layer: ImageLayer,
-    source: LayerSource,
+    source: LayerSource | undefined,
     wanted: { onProgress: OnProgress; signal: AbortSignal },
   ): Promise<void> {
+    if (!source) {
+      throw new BerthError('NOT_FOUND', `Cannot use layer ${layer.digest}: the archive does not hold it`)
+    }
     const { onProgress, signal } = wanted
     const promised = { digest: layer.digest, sizeBytes: layer.sizeBytes }
     for (let attempt = 0; ; attempt++) {

@@ -2,23 +2,21 @@ import { BerthError } from '../../base/error.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { ContentStore } from '../../content/host/content-store.ts'
 import type { RegistryClient } from '../../distribution/client.ts'
-import { parseManifest } from '../../distribution/manifest.ts'
+import { type FetchedManifest, parseManifest } from '../../distribution/manifest.ts'
 import { compressionOf, type ImageManifest, mediaTypes, type Platform } from '../../distribution/media.ts'
 import { familiar, type Reference } from '../../distribution/reference.ts'
 import { chainIds } from '../chain.ts'
 import { createdOf, type ImageRecord, type OciImageConfig, parseImageConfig } from '../image.ts'
 import { nodesOf } from '../nodes.ts'
 import { type OnProgress, throttled } from '../progress.ts'
-import type { Layers, WantedLayer } from './layers.ts'
+import type { LayerSource, Layers, WantedLayer } from './layers.ts'
 
 const configLimitBytes = 8 << 20
 const progressEveryMs = 100
 
-export interface FetchOptions {
-  readonly client: RegistryClient
+export interface InstallOptions {
   readonly content: ContentStore
   readonly layers: Layers
-  readonly reference: Reference
   readonly platform: Platform
   readonly onProgress: OnProgress
   readonly signal: AbortSignal
@@ -26,20 +24,39 @@ export interface FetchOptions {
   readonly hold: (nodes: readonly string[]) => void
 }
 
+export interface FetchOptions extends InstallOptions {
+  readonly client: RegistryClient
+  readonly reference: Reference
+}
+
 /** Brings everything of an image here and gives its record, without names, and the digest that was asked for. */
 export async function fetchImage(options: FetchOptions): Promise<{ image: ImageRecord; asked: Digest }> {
-  const { client, content, layers, reference, signal, hold } = options
-  const name = familiar(reference)
-  const { manifest, list } = await client.resolve(reference, options.platform, signal)
+  const { client, reference } = options
+  const { manifest, list } = await client.resolve(reference, options.platform, options.signal)
+  const image = await installImage(manifest, familiar(reference), {
+    ...options,
+    source: { client, reference },
+  })
+  return { image, asked: list?.digest ?? manifest.digest }
+}
+
+/** Unpacks the image of a manifest. What is not in the content store comes from the source, if there is one. */
+export async function installImage(
+  manifest: FetchedManifest,
+  name: string,
+  options: InstallOptions & { source: LayerSource | undefined },
+): Promise<ImageRecord> {
+  const { content, layers, source, signal, hold } = options
   const document = parseManifest(manifest)
   checkIsImage(document, name)
   hold([manifest.digest, document.config.digest, ...document.layers.map((layer) => layer.digest)])
 
   const promised = { digest: document.config.digest, sizeBytes: document.config.size }
   const here = (await content.size(promised.digest)) !== undefined
-  const bytes = here
-    ? await content.readBytes(promised, configLimitBytes)
-    : await client.blobBytes(reference, promised, { signal, limitBytes: configLimitBytes })
+  const bytes =
+    here || !source
+      ? await content.readBytes(promised, configLimitBytes)
+      : await source.client.blobBytes(source.reference, promised, { signal, limitBytes: configLimitBytes })
   const config = parseImageConfig(bytes, name)
   const wanted = wantedLayers(document, config, name)
   const base = {
@@ -64,16 +81,15 @@ export async function fetchImage(options: FetchOptions): Promise<{ image: ImageR
   // The first failure ends the others: a half image is no use.
   const failed = new AbortController()
   const all = wanted.map((_, i) =>
-    layers.ensure(
-      wanted.slice(0, i + 1),
-      { client, reference },
-      { onProgress, signal: AbortSignal.any([signal, failed.signal]) },
-    ),
+    layers.ensure(wanted.slice(0, i + 1), source, {
+      onProgress,
+      signal: AbortSignal.any([signal, failed.signal]),
+    }),
   )
   try {
     const records = await Promise.all(all)
     const sizeBytes = records.reduce((sum, record) => sum + record.sizeBytes, 0)
-    return { image: { ...base, sizeBytes }, asked: list?.digest ?? manifest.digest }
+    return { ...base, sizeBytes }
   } catch (error) {
     failed.abort(error)
     await Promise.allSettled(all)
