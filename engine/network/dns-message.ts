@@ -12,7 +12,7 @@ const recursionAvailable = 1 << 7
 const truncated = 1 << 9
 const opcodeMask = 0x7800
 
-export const rcodes = { ok: 0, malformed: 1, failed: 2, missing: 3, notImplemented: 4, refused: 5 } as const
+const rcodes = { ok: 0, malformed: 1, failed: 2, missing: 3, notImplemented: 4, refused: 5 } as const
 export type Rcode = keyof typeof rcodes
 
 /** Largest answer over UDP without EDNS0, and the most that berth sends with it (no fragments on usual links). */

@@ -18,7 +18,7 @@ import { resolve, ttlSeconds } from '../resolve.ts'
 import { forward, framed, type Server } from './upstream.ts'
 
 /** A socket that somebody else opened (the keeper), or where to open one. */
-export type Listen = { readonly fd: number } | { readonly address: string; readonly port: number }
+type Listen = { readonly fd: number } | { readonly address: string; readonly port: number }
 
 export interface DnsOptions {
   readonly udp: Listen

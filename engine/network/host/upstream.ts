@@ -34,7 +34,7 @@ export function resolvConf(path: string, except: readonly string[]): () => reado
 }
 
 /** `nameserver` lines, as resolv.conf(5) has them. */
-export function parseResolvConf(text: string): Server[] {
+function parseResolvConf(text: string): Server[] {
   return text
     .split('\n')
     .map((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? '')

@@ -21,7 +21,7 @@ export const netlinkNetfilter = 12
 /** Multicast group of changes of nf_tables. */
 export const nftablesGroup = 7
 
-export type Family = 'inet' | 'ip'
+type Family = 'inet' | 'ip'
 
 const families: Readonly<Record<Family, number>> = { inet: 1, ip: 2 }
 const subsystem = 10 << 8
