@@ -3,8 +3,8 @@ import { openBench, shell } from './containers.testkit.ts'
 import type { Engine } from './engine.ts'
 
 /**
- * A daemon that is killed: `node crash.testkit.ts FOLDER STEP` creates, starts, stops, starts and removes a container
- * and kills itself before or after its STEP-th effect; without one it goes through and prints how many there are.
+ * A daemon that is killed: `node crash.testkit.ts FOLDER STEP` creates, starts, stops and removes a container and
+ * kills itself before or after its STEP-th effect; without one it goes through and prints how many there are.
  */
 const [, , top = '', limit = '0'] = argv
 const signal = new AbortController().signal
@@ -66,7 +66,6 @@ const settings = shell('echo hello; sleep 60', {
 const { id } = await bench.containers.create(settings, signal)
 await bench.containers.start(id, signal)
 await bench.containers.stop(id, { timeoutSeconds: 0 }, signal)
-await bench.containers.start(id, signal)
 await bench.containers.remove(id, { force: true, volumes: true })
 console.log(steps)
 await bench.stop()

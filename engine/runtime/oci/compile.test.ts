@@ -216,7 +216,7 @@ describe('explain', () => {
         )
         const lines = explainPlan(odd)
         expect(lines).toHaveLength(
-          odd.join.length + 1 + odd.host.length + odd.parent.length + odd.child.length,
+          odd.join.length + 2 + odd.host.length + odd.parent.length + odd.child.length,
         )
         for (const line of lines) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/)
       }),

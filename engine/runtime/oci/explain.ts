@@ -14,11 +14,19 @@ export function explainPlan(plan: LaunchPlan | ExecPlan): string[] {
     ),
     clone
       ? [
-          `clone3(${flags('CLONE_', plan.cloneFlags, CLONE)})`,
+          `clone3(${flags('CLONE_', plan.cloneFlags & ~CLONE.NEWCGROUP, CLONE)})`,
           "the container's first process, in namespaces of its own",
         ]
       : ['clone3(0)', 'a further process of the container'],
     ...plan.parent.map(line),
+    ...(clone && plan.cloneFlags & CLONE.NEWCGROUP
+      ? [
+          [
+            'unshare(CLONE_NEWCGROUP)',
+            'its cgroup is the root that it sees, so only once it is in it',
+          ] as const,
+        ]
+      : []),
     ...plan.child.map(line),
   ]
   const width = Math.min(88, Math.max(...lines.map(([call]) => call.length)))
