@@ -104,9 +104,10 @@ function proxySignals(client: DockerClient, path: string): { stop(): void } {
 /** Exit code of a start that failed: 127 program not found, 126 not executable, 125 the engine. */
 export function startExit(error: unknown): number {
   if (!isBerthError(error)) return 125
+  if (typeof error.details?.exitCode === 'number') return error.details.exitCode
   const text = error.message
   if (/executable file not found|no such file or directory/.test(text)) return 127
   if (/permission denied|is a directory|exec format error/.test(text))
-    return error.details?.status === 403 ? 125 : 126
+    return error.code === 'FORBIDDEN' ? 125 : 126
   return 125
 }

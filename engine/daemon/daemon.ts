@@ -12,7 +12,9 @@ import { observeMachine } from '../container/host/machine.ts'
 import { Images } from '../image/host/images.ts'
 import type { LayerRecord } from '../image/host/layers.ts'
 import type { ImageRecord } from '../image/image.ts'
+import { serveDns } from '../network/host/dns.ts'
 import { Networks } from '../network/host/networks.ts'
+import { resolvConf } from '../network/host/upstream.ts'
 import type { Lease, NetworkRecord } from '../network/types.ts'
 import { kinds } from '../object/kinds.ts'
 import { Keeper } from '../runtime/host/keeper.ts'
@@ -131,6 +133,20 @@ export class Daemon implements AsyncDisposable {
         log,
         kernel,
         cgroups,
+      }),
+    )
+    const dnsAt = (name: string) => {
+      const fd = options.descriptors.get(name)
+      return fd === undefined ? { address: networks.dnsAddress, port: 53 } : { fd }
+    }
+    stack.use(
+      await serveDns({
+        udp: dnsAt('dns-udp'),
+        tcp: dnsAt('dns-tcp'),
+        names: networks.names,
+        local: [config.network.subnet, config.network.serviceSubnet],
+        upstream: resolvConf('/etc/resolv.conf', [networks.dnsAddress]),
+        log,
       }),
     )
     const facts = await machineFacts({ config, instance, cgroupVersion: cgroups.version })

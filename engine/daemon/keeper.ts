@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { BerthError } from '../base/error.ts'
 import { entryFile } from '../base/host/entry.ts'
 import { ensureFolder, writeFileAtomic } from '../base/host/files.ts'
+import { formatIpv4, parseSubnet } from '../network/address.ts'
 import { keeperCommand } from '../runtime/host/keeper.ts'
 import type { Config } from './config.ts'
 import { socketGroup } from './sockets.ts'
@@ -27,10 +28,17 @@ export async function becomeKeeper(config: Config, argv: readonly string[]): Pro
     mode: group === undefined ? 0o600 : 0o660,
     ...(group !== undefined && { group }),
   })
+  // Networks' name server: the first address of the default network, which may not be there yet (IP_FREEBIND).
+  const dns = { address: formatIpv4(parseSubnet(config.network.subnet).base + 1), port: 53 }
   const { file, args, input } = keeperCommand({
     lock: join(config.root, 'lock'),
     control: join(config.run, 'keeper.sock'),
-    sockets: [socket('api', 'berth.sock'), socket('docker', 'docker.sock')],
+    sockets: [
+      socket('api', 'berth.sock'),
+      socket('docker', 'docker.sock'),
+      { name: 'dns-udp', kind: 'udp', ...dns },
+      { name: 'dns-tcp', kind: 'tcp', ...dns },
+    ],
     argv: [process.execPath, entryFile('daemon', 'engine/daemon/main.ts'), ...argv],
     env: Object.fromEntries(
       Object.entries(process.env).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])),

@@ -8,6 +8,8 @@ import { type Config, readConfig } from './config.ts'
 import { Daemon } from './daemon.ts'
 import { becomeKeeper } from './keeper.ts'
 
+const endLimitMs = 5000
+
 /**
  * The daemon's process. Started by a person (`berth daemon`) it becomes the keeper, which starts this file again with
  * the open sockets (`BERTH_FDS`); with `--alone` (tests) it is the daemon without a keeper.
@@ -58,6 +60,11 @@ async function serve(
   await ended
   const running = daemon.containers.list().filter((c) => c.state.status === 'running')
   log('info', 'ending; containers keep running', { containers: running.map((c) => c.settings.name) })
+  // Whatever hangs: everything is safe against an end at any instruction, and who waits for the lock must not wait on.
+  setTimeout(() => {
+    log('error', 'the daemon did not end in time', { resources: process.getActiveResourcesInfo() })
+    process.exit(1)
+  }, endLimitMs).unref()
   await daemon[Symbol.asyncDispose]()
   log('info', 'ended')
 }

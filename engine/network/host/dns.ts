@@ -155,10 +155,12 @@ class Responder {
 
 async function openUdp(listen: Listen): Promise<UdpSocket> {
   const socket = createSocket('udp4')
+  // For a descriptor the event comes before `bind` returns.
+  const listening = once(socket, 'listening')
   socket.bind(
     'fd' in listen ? { fd: listen.fd } : { address: listen.address, port: listen.port, exclusive: true },
   )
-  await once(socket, 'listening')
+  await listening
   return socket
 }
 
