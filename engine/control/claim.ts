@@ -1,6 +1,7 @@
 import { compareQuantities, readQuantity } from '../object/quantity.ts'
 import { selects } from '../object/selector.ts'
 import type { PersistentVolume, PersistentVolumeClaim } from '../object/types.generated.ts'
+import { claimFinalizer, dataFinalizer, volumeDriver } from '../object/volume-names.ts'
 import {
   type Controller,
   type Decision,
@@ -14,9 +15,6 @@ import {
 import { isFinished } from './pods.ts'
 import type { View } from './view.ts'
 
-/** The driver of volumes that berth makes: the handle is the named volume `NAMESPACE_CLAIM`. */
-export const volumeDriver = 'volume.berth.dev'
-export const claimFinalizer = 'kubernetes.io/pvc-protection'
 const boundAnnotation = 'pv.kubernetes.io/bind-completed'
 const provisionedAnnotation = 'pv.kubernetes.io/provisioned-by'
 
@@ -122,6 +120,7 @@ function newVolume(claim: PersistentVolumeClaim): PersistentVolume {
     metadata: {
       name: `pvc-${claim.metadata.uid}`,
       annotations: { [provisionedAnnotation]: volumeDriver },
+      finalizers: [dataFinalizer],
     },
     spec: {
       capacity: { storage: resources?.requests?.storage ?? '0' },

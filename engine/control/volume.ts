@@ -1,5 +1,6 @@
 import { controllerOf } from '../object/meta.ts'
 import type { PersistentVolumeClaim } from '../object/types.generated.ts'
+import { volumeFinalizer } from '../object/volume-names.ts'
 import {
   type Controller,
   type Decision,
@@ -12,8 +13,6 @@ import {
   type Write,
 } from './decision.ts'
 import type { View } from './view.ts'
-
-export const volumeFinalizer = 'kubernetes.io/pv-protection'
 
 /** Keeps the phase of volumes, and gives up those whose claim is gone, if their policy says so. */
 export const volumeController: Controller = {
@@ -50,7 +49,7 @@ function reconcile(view: View, key: Key): Decision {
   return decide(statusUpdate(volume, { ...volume.status, phase }, `it is ${phase.toLowerCase()}`))
 }
 
-/** The protection goes; what berth made for the volume is removed by the node once the object is gone. */
+/** The protection goes; the files of a volume that berth made are then removed by the node, and after them its object. */
 function letGo(volume: Parameters<typeof keyOf>[0]): readonly Write[] {
   const finalizers = volume.metadata.finalizers ?? []
   if (!finalizers.includes(volumeFinalizer)) return []

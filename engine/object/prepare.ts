@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type KindName, type KindTypes, kindOf } from './kinds.ts'
 import type { KubeObject } from './meta.ts'
 import type { Job, Secret } from './types.generated.ts'
+import { claimFinalizer, volumeFinalizer } from './volume-names.ts'
 
 /** Kinds whose `metadata.generation` counts the changes of their spec. */
 const counted: readonly KindName[] = ['Pod', 'Deployment', 'ReplicaSet', 'StatefulSet', 'Job']
@@ -58,8 +59,8 @@ export function prepareUpdate<T extends KubeObject>(
 
 const preparations: Preparations = {
   Namespace: (namespace) => ({ ...namespace, spec: { finalizers: ['kubernetes'] } }),
-  PersistentVolumeClaim: (claim) => withFinalizer(claim, 'kubernetes.io/pvc-protection'),
-  PersistentVolume: (volume) => withFinalizer(volume, 'kubernetes.io/pv-protection'),
+  PersistentVolumeClaim: (claim) => withFinalizer(claim, claimFinalizer),
+  PersistentVolume: (volume) => withFinalizer(volume, volumeFinalizer),
   Job: withSelector,
   Secret: plainSecret,
 }

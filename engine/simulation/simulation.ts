@@ -3,6 +3,7 @@ import { type Controller, type Key, keyText, type Write } from '../control/decis
 import type { View } from '../control/view.ts'
 import type { KubeObject } from '../object/meta.ts'
 import type { Pod, PodStatus } from '../object/types.generated.ts'
+import { dataFinalizer } from '../object/volume-names.ts'
 import { type Behaviour, endedStatus, restartedStatus, runningStatus, usualBehaviour } from './pod-life.ts'
 import { type Random, seededRandom } from './random.ts'
 import { World } from './world.ts'
@@ -113,6 +114,7 @@ export class Simulation {
       for (const key of controller.affected(this.world.view, object)) this.#soon(controller, key)
     }
     if (object.kind === 'Pod') this.#live(object as Pod)
+    if (object.kind === 'PersistentVolume') this.#clean(object)
   }
 
   #soon(controller: Controller, key: Key): void {
@@ -151,6 +153,19 @@ export class Simulation {
     this.#pending.clear()
     this.#at(this.#random.between(1, 5_000), true, () => {
       for (const [controller, key] of this.#keys()) this.#soon(controller, key)
+    })
+  }
+
+  /** The node removes the files of a volume that nobody protects any more. */
+  #clean(volume: KubeObject): void {
+    const { finalizers, name = '', uid } = volume.metadata
+    if (!volume.metadata.deletionTimestamp || finalizers?.length !== 1 || finalizers[0] !== dataFinalizer)
+      return
+    this.#at(longestDelayMs, false, () => {
+      const current = this.world.view.get('PersistentVolume', '', name)
+      if (current?.metadata.uid !== uid || !current) return
+      this.world.update({ ...current, metadata: { ...current.metadata, finalizers: [] } })
+      this.#note({ time: this.#now, by: 'node' })
     })
   }
 

@@ -119,6 +119,15 @@ export function checkJob({ spec }: t.Job, causes: Causes): void {
   if (spec.completionMode === 'Indexed' && spec.completions === undefined) {
     causes.required('spec.completions', 'when completion mode is Indexed')
   }
+  for (const key of [
+    'podFailurePolicy',
+    'successPolicy',
+    'backoffLimitPerIndex',
+    'maxFailedIndexes',
+    'managedBy',
+  ] as const) {
+    if (spec[key] !== undefined) causes.forbidden(`spec.${key}`, 'berth does not support this field yet')
+  }
   checkTemplate('spec.template', spec.template, {}, causes)
   const policy = spec.template.spec?.restartPolicy
   if (policy === 'Always') {
