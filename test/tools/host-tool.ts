@@ -1,6 +1,6 @@
 /** Programs that tests look from outside with (nft, ip, busybox…), on any Debian machine, without installing them. */
 import { constants } from 'node:fs'
-import { access, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { unpackDebian } from './debian.ts'
@@ -11,40 +11,70 @@ export interface HostTool {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Which Debian package holds a program. */
+/** Which Debian package holds a program, and where its name is only made at installation, the file that it stands for. */
 const packages = {
-  busybox: 'busybox-static',
-  brctl: 'bridge-utils',
-  ip: 'iproute2',
-  iptables: 'iptables',
-  nft: 'nftables',
-  'redis-server': 'redis-server',
-} as const
+  busybox: { package: 'busybox-static' },
+  brctl: { package: 'bridge-utils' },
+  dockerd: { package: 'docker.io' },
+  ip: { package: 'iproute2' },
+  iptables: { package: 'iptables', file: 'iptables-nft' },
+  ip6tables: { package: 'iptables', file: 'ip6tables-nft' },
+  nft: { package: 'nftables' },
+  'redis-server': { package: 'redis-server' },
+} as const satisfies Record<string, { readonly package: string; readonly file?: string }>
+
+const standard = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
 
 /**
  * Finds a program in PATH, else unpacks its Debian package and that package's dependencies into berth's cache and
  * runs it from there.
  */
 export async function hostTool(program: keyof typeof packages): Promise<HostTool> {
-  const standard = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
   for (const folder of [...(process.env.PATH ?? '').split(delimiter), ...standard]) {
-    if (folder !== '' && (await isExecutable(join(folder, program))))
+    if (folder !== '' && folder !== links && (await isExecutable(join(folder, program))))
       return { file: join(folder, program), env: {} }
   }
-  const root = await unpacked(packages[program])
-  const libraries = []
-  for (const folder of ['lib', 'usr/lib', `lib/${triplet()}`, `usr/lib/${triplet()}`])
-    libraries.push(join(root, folder))
-  for (const folder of ['usr/sbin', 'sbin', 'usr/bin', 'bin']) {
-    const file = join(root, folder, program)
-    if (await isExecutable(file)) return { file, env: { LD_LIBRARY_PATH: libraries.join(delimiter) } }
+  const { package: name, file = program }: { package: string; file?: string } = packages[program]
+  const root = await unpacked(name)
+  const folders = ['usr/sbin', 'sbin', 'usr/bin', 'bin'].map((folder) => join(root, folder))
+  const libraries = ['lib', 'usr/lib', `lib/${triplet()}`, `usr/lib/${triplet()}`]
+  for (const folder of folders) {
+    if (!(await isExecutable(join(folder, file)))) continue
+    return {
+      file: join(folder, file),
+      env: {
+        LD_LIBRARY_PATH: libraries.map((path) => join(root, path)).join(delimiter),
+        XTABLES_LIBDIR: join(root, 'usr/lib', triplet(), 'xtables'),
+        // What it starts in its turn lies beside it.
+        PATH: [process.env.PATH, ...standard, ...folders].join(delimiter),
+      },
+    }
   }
-  throw new Error(`Debian's package ${packages[program]} has no program ${program}`)
+  throw new Error(`Debian's package ${name} has no program ${file}`)
+}
+
+const cache = join(homedir(), '.cache/berth/test-tools')
+const links = join(cache, 'bin')
+
+/**
+ * For vitest's `globalSetup`: puts the programs that tests start by name into PATH, the machine's own first, so that
+ * none is skipped for want of one.
+ */
+export async function setup(): Promise<void> {
+  await mkdir(links, { recursive: true })
+  for (const program of ['busybox', 'dockerd', 'ip', 'iptables', 'ip6tables', 'nft'] as const) {
+    const { file, env } = await hostTool(program)
+    const link = join(links, program)
+    await rm(link, { force: true })
+    if (Object.keys(env).length === 0) continue
+    const lines = Object.entries(env).map(([name, value]) => `export ${name}="${value}"`)
+    await writeFile(link, ['#!/bin/sh', ...lines, `exec ${file} "$@"`, ''].join('\n'), { mode: 0o755 })
+  }
+  process.env.PATH = [process.env.PATH, ...standard, links].join(delimiter)
 }
 
 /** The folder with a package's files, unpacked once: a half-made folder never gets the final name. */
 async function unpacked(name: string): Promise<string> {
-  const cache = join(homedir(), '.cache/berth/test-tools')
   const target = join(cache, name)
   try {
     await readdir(target)

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, rmdir, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { hostTool } from '../../../test/tools/host-tool.ts'
 import { systemClock } from '../../base/host/clock.ts'
 import { openLog } from '../../base/host/log.ts'
 import { Networks } from '../../network/host/networks.ts'
@@ -55,7 +56,7 @@ export async function makeImage(folder: string): Promise<ImageSource> {
     for (const name of ['bin', 'etc', 'proc', 'sys', 'tmp', 'data/inner']) {
       await mkdir(join(base, name), { recursive: true })
     }
-    await copyFile('/bin/busybox', join(base, 'bin/busybox'))
+    await copyFile((await hostTool('busybox')).file, join(base, 'bin/busybox'))
     for (const name of programs.split(' ')) await symlink('busybox', join(base, 'bin', name))
     await writeFile(
       join(base, 'etc/passwd'),

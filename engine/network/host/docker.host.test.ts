@@ -1,15 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { World } from './testing/world.ts'
 
-const program = '/usr/sbin/dockerd'
-const skipped = !existsSync(program) && process.env.BERTH_REQUIRE_HOST !== '1'
-
-/** Needs Debian's docker.io. */
-describe.skipIf(skipped)('networks beside docker', () => {
+describe('networks beside docker', () => {
   let world: World
   const daemons: ChildProcess[] = []
   beforeAll(async () => {
@@ -31,7 +26,7 @@ describe.skipIf(skipped)('networks beside docker', () => {
     const daemon = spawn(
       'nsenter',
       [
-        ...[`--net=${world.path('host')}`, 'unshare', '--mount', program],
+        ...[`--net=${world.path('host')}`, 'unshare', '--mount', 'dockerd'],
         ...['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid')],
         ...['--host', `unix://${at('s')}`, '--storage-driver', 'vfs'],
       ],

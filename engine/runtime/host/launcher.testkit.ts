@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { scaledMs } from '../../../test/support/time.ts'
+import { hostTool } from '../../../test/tools/host-tool.ts'
 import { newId } from '../../base/host/id.ts'
 import type { ExecPlan, LaunchPlan, NamespaceJoin, Step, SupervisorSettings } from '../plan.ts'
 import { launch, launcherFile } from './launcher.ts'
@@ -33,15 +33,6 @@ const ms = {
   slave: 1 << 19,
 }
 
-/** A statically linked busybox of this machine. */
-export function busyboxFile(): string {
-  const found = [process.env.BERTH_BUSYBOX, '/bin/busybox', '/usr/bin/busybox'].find(
-    (p) => p && existsSync(p),
-  )
-  if (found) return found
-  throw new Error('These tests need a static busybox: install busybox-static, or name one in BERTH_BUSYBOX')
-}
-
 /** The launcher under test: another build of it, as with sanitizers, is named by BERTH_LAUNCHER. */
 export function launcherUnderTest(): string {
   return process.env.BERTH_LAUNCHER ?? launcherFile()
@@ -51,7 +42,7 @@ export function launcherUnderTest(): string {
 export async function fillRootfs(folder: string): Promise<void> {
   for (const name of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp'])
     await mkdir(join(folder, name), { recursive: true })
-  await copyFile(busyboxFile(), join(folder, 'bin/busybox'))
+  await copyFile((await hostTool('busybox')).file, join(folder, 'bin/busybox'))
   const names =
     'sh cat echo true false ls id sleep stty readlink kill ps hostname mount head seq env dd wc touch printf tty sed cut grep mkdir'
   for (const name of names.split(' ')) await symlink('busybox', join(folder, 'bin', name))
