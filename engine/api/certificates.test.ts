@@ -48,7 +48,10 @@ it('renews leaves that end soon, and what is broken', async () => {
 
 it('lets in who has the client certificate, nobody else', async () => {
   const certificates = await ensureCertificates({ folder, now })
-  const server = createTlsServer({ certificates, handle: (_, response) => response.end('{}') })
+  const server = createTlsServer({
+    certificates,
+    api: { handle: (_, response) => response.end('{}'), upgrade: (_, socket) => socket.destroy() },
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`

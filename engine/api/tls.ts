@@ -1,19 +1,19 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Certificates } from './certificates.ts'
+import type { KubernetesApi } from './http.ts'
 
 const handshakeTimeoutMs = 10_000
 
 export interface TlsOptions {
   readonly certificates: Certificates
-  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  readonly api: Pick<KubernetesApi, 'handle' | 'upgrade'>
 }
 
 /**
  * A server for the loopback listener of `berth kubeconfig`: only who shows a certificate of our authority is answered.
  * The caller listens, on an address or on a descriptor of the keeper's.
  */
-export function createTlsServer({ certificates, handle }: TlsOptions): Server {
+export function createTlsServer({ certificates, api }: TlsOptions): Server {
   const { ca, server } = certificates
   return createServer(
     {
@@ -25,8 +25,8 @@ export function createTlsServer({ certificates, handle }: TlsOptions): Server {
       minVersion: 'TLSv1.2',
       handshakeTimeout: handshakeTimeoutMs,
     },
-    handle,
-  )
+    api.handle,
+  ).on('upgrade', api.upgrade)
 }
 
 /** What `berth kubeconfig` prints: one cluster, one user, their certificates inside. JSON, which every YAML reader takes. */

@@ -194,6 +194,15 @@ describe.each(cases)('objects $name', ({ open }) => {
     })
   })
 
+  it('keeps nothing of what cannot be written', async () => {
+    await using at = await opened()
+    let deep: unknown = 1
+    for (let n = 0; n < 100_000; n++) deep = [deep]
+    await expect(at.objects.create(config('deep', { data: { deep } }))).rejects.toThrow(RangeError)
+    expect(at.objects.get(key('deep'))).toBeUndefined()
+    await at.objects.create(config('flat'))
+  })
+
   it('does nothing in a dry run', async () => {
     await using at = await opened()
     const before = at.objects.version

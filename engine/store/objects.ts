@@ -3,7 +3,7 @@ import { BerthError } from '../base/error.ts'
 import type { Clock } from '../base/host/clock.ts'
 import { systemClock } from '../base/host/clock.ts'
 import { newUid } from '../base/host/id.ts'
-import { History, type Watcher, type WatchScope } from './history.ts'
+import { type ChangeRecord, History, type Watcher, type WatchScope } from './history.ts'
 import { Index } from './index-by.ts'
 import { type Journal, MemoryJournal } from './journal.ts'
 import { describe, isHeld, merged, tidy } from './merged.ts'
@@ -328,8 +328,10 @@ export class ObjectStore {
       ...object,
       metadata: { ...object.metadata, resourceVersion: String(version) },
     }) as StoredObject
+    // Before the index: what cannot be written (nested too deeply) is not kept either.
+    const body = JSON.stringify(stored)
     this.#index.put(stored)
-    await this.#commit(type, stored, previous, version)
+    await this.#commit({ type, version, groupKind: groupKindOf(stored), object: stored, previous }, body)
     return stored
   }
 
@@ -337,28 +339,23 @@ export class ObjectStore {
     const version = ++this.#version
     const object = deepFreeze({ ...last, metadata: { ...last.metadata, resourceVersion: String(version) } })
     this.#index.remove(key)
-    await this.#commit('DELETED', object, previous, version)
+    await this.#commit({ type: 'DELETED', version, groupKind: key.groupKind, object, previous }, null)
     return object
   }
 
-  #commit(
-    type: 'ADDED' | 'MODIFIED' | 'DELETED',
-    object: StoredObject,
-    previous: StoredObject | undefined,
-    version: number,
-  ): Promise<void> {
-    const { groupKind, namespace, name } = keyOf(object)
+  #commit(change: ChangeRecord, body: string | null): Promise<void> {
+    const { groupKind, namespace, name } = keyOf(change.object)
     return this.#journal.write(
       [
         {
           file: eventKinds.has(groupKind) ? 'events' : 'main',
           table: 'objects',
           key: [groupKind, namespace, name],
-          version,
-          body: type === 'DELETED' ? null : JSON.stringify(object),
+          version: change.version,
+          body,
         },
       ],
-      () => this.#history.publish({ type, version, groupKind, object, previous }),
+      () => this.#history.publish(change),
     )
   }
 }

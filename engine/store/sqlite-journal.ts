@@ -71,6 +71,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
     const first = await new Promise<Response>((resolve, reject) => {
       worker.once('message', resolve)
       worker.once('error', reject)
+      worker.once('exit', () => reject(new Error('its thread ended')))
     }).catch((error: unknown) => ({ type: 'failed' as const, message: String(error), full: false }))
     if (first.type !== 'loaded') {
       await worker.terminate()
