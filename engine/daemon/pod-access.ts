@@ -16,7 +16,7 @@ export function podAccess(containers: Containers): PodAccess {
       const { id } = running(containers, pod)
       const { stdin, stdout, stderr } = options
       const session = await containers.attach(id, { stdin, stdout, stderr }, signal)
-      const exited = containers.wait(id, 'not-running', signal).then((code) => ({ code }))
+      const exited = containers.wait(id, 'not-running', signal).then(({ exitCode }) => ({ code: exitCode }))
       // A client that leaves before the container ends is no error of anybody's.
       exited.catch(() => undefined)
       return Object.assign(session, { exited })
