@@ -248,7 +248,9 @@ describe('a container', () => {
 
   it('says why it cannot start, and can be removed', async () => {
     const { id } = await bench.containers.create(settingsOf({ cmd: ['/nothing'] }), signal)
+    const attached = bench.containers.attach(id, { stdin: false, stdout: true, stderr: true }, signal)
     await expect(bench.containers.start(id, signal)).rejects.toMatchObject({ code: 'KERNEL' })
+    expect(await (await attached).stdout.toArray()).toEqual([])
     expect(bench.containers.inspect(id).state).toMatchObject({ status: 'created', exitCode: 127 })
     await remove(id)
     expect(await remains(bench)).toEqual([])
@@ -348,8 +350,14 @@ describe('networks', () => {
     const inPod = { sandbox: sandbox.id, cgroupParent: 'pod1', networkMode: 'bridge' }
     const server = await started(shell('httpd -p 80 -h /; sleep 60', inPod))
     await sleep(200)
-    const client = await run(shell('hostname; wget -q -O - http://127.0.0.1/top', inPod))
-    expect(client.output).toBe('pod\nsecond layer\n')
+    const client = await run(
+      shell('hostname; cat /etc/hostname; wget -q -O - http://127.0.0.1/top; cat /etc/hosts', {
+        ...inPod,
+        hostname: 'pod',
+      }),
+    )
+    expect(client.output).toMatch(/^pod\npod\nsecond layer\n/)
+    expect(client.output).toContain(`${sandbox.opened?.networks.bridge?.address}\tpod\n`)
     expect(await cgroupFile(`pod1/${server.id}`, 'pids', 'cgroup.procs')).toContain(String(server.pid))
     await remove(server.id)
     await bench.sandboxes.remove(sandbox.id)

@@ -46,14 +46,18 @@ export class Containers implements AsyncDisposable {
    * made or half removed goes, and nothing that nobody knows stays. Then restart policies hold.
    */
   static async open(engine: Engine, options: { sandboxes?: Sandboxes } = {}): Promise<Containers> {
-    const life = new Life(engine)
+    const { sandboxes } = options
+    const life = new Life({
+      ...engine,
+      ...(sandboxes && { podNetworks: (id) => sandboxes.get(id).opened?.networks ?? {} }),
+    })
     const containers = new Containers(life)
     await Promise.all(
       containers.list().map((record) => life.alone.run(record.id, () => life.recover(record))),
     )
     const sweepAll = (): Promise<void> => {
       const living = life.living()
-      const pods = options.sandboxes?.list().map(({ id }) => id) ?? []
+      const pods = sandboxes?.list().map(({ id }) => id) ?? []
       return sweep(life.engine, { ...living, sandboxes: new Set([...living.sandboxes, ...pods]) })
     }
     await sweepAll()
@@ -87,6 +91,7 @@ export class Containers implements AsyncDisposable {
 
   /** Runs it. One that runs already is fine. */
   async start(ref: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
     const { id } = this.inspect(ref)
     await this.#life.alone.run(id, async () => {
       const record = this.inspect(id)
@@ -97,7 +102,7 @@ export class Containers implements AsyncDisposable {
         state: { ...state, restartCount: 0 },
         progress: { ...progress, failures: 0 },
       }
-      await this.#life.start(fresh, signal)
+      await this.#life.start(fresh)
     })
   }
 
@@ -178,12 +183,13 @@ export class Containers implements AsyncDisposable {
     if (live) return live.supervisor.attach(options)
     const { promise, resolve, reject } = Promise.withResolvers<AttachSession>()
     const open = (supervisor: SupervisorHandle) => supervisor.attach(options).then(resolve, reject)
+    const mine = { open, fail: reject }
     const waiting = this.#life.attaching.get(record.id) ?? new Set()
-    this.#life.attaching.set(record.id, waiting.add(open))
+    this.#life.attaching.set(record.id, waiting.add(mine))
     signal.addEventListener(
       'abort',
       () => {
-        waiting.delete(open)
+        waiting.delete(mine)
         reject(signal.reason)
       },
       { once: true },

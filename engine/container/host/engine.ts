@@ -4,7 +4,7 @@ import type { Log } from '../../base/host/log.ts'
 import type { CgroupLayout } from '../../runtime/oci/cgroups.ts'
 import type { KernelFacts } from '../../runtime/oci/process-steps.ts'
 import type { Collection } from '../../store/collection.ts'
-import type { ContainerRecord } from '../container.ts'
+import type { ContainerRecord, EndpointRecord } from '../container.ts'
 import { shortId } from '../id.ts'
 import type {
   ImageSource,
@@ -32,6 +32,8 @@ export interface Engine {
   readonly log: Log
   readonly kernel: KernelFacts
   readonly cgroups: CgroupLayout
+  /** Networks of a pod's sandbox, for the files of /etc of its containers. */
+  readonly podNetworks?: (sandboxId: string) => Readonly<Record<string, EndpointRecord>>
 }
 
 /**

@@ -14,6 +14,7 @@ import { unmake } from './make.ts'
 import { lower, ownNamespaces, raise } from './run.ts'
 import type { Living } from './sweep.ts'
 import { Waiters } from './waiters.ts'
+import { within } from './within.ts'
 
 export interface StopOptions {
   /** -1: wait without end. Absent: the container's own, else 10. */
@@ -24,6 +25,12 @@ export interface StopOptions {
 interface Live {
   readonly run: number
   readonly supervisor: SupervisorHandle
+}
+
+/** A session that was asked for before the start. */
+interface Attaching {
+  readonly open: (supervisor: SupervisorHandle) => Promise<void>
+  readonly fail: (error: unknown) => void
 }
 
 const lostCode = 137
@@ -44,7 +51,7 @@ export class Life {
   readonly waiters = new Waiters()
   readonly listeners = new Set<(event: ContainerEvent) => void>()
   /** Sessions that were asked for before the start. */
-  readonly attaching = new Map<string, Set<(supervisor: SupervisorHandle) => Promise<void>>>()
+  readonly attaching = new Map<string, Set<Attaching>>()
   readonly #pins: LazyPins
   readonly #timers = new Map<string, NodeJS.Timeout>()
   readonly #closing = new AbortController()
@@ -93,7 +100,9 @@ export class Life {
   }
 
   /** From recorded to running. Alone. After a failure the record says why, and nothing runs. */
-  async start(before: ContainerRecord, signal: AbortSignal): Promise<void> {
+  async start(before: ContainerRecord): Promise<void> {
+    // Not the caller's signal: who hangs up does not leave a launch half done.
+    const { signal } = this.#closing
     this.#cancelTimer(before.id)
     const progress = {
       ...before.progress,
@@ -107,7 +116,7 @@ export class Life {
     )
     const { supervisor, networks, ports } = raised
     try {
-      for (const open of this.attaching.get(before.id) ?? []) await open(supervisor)
+      for (const { open } of this.attaching.get(before.id) ?? []) await open(supervisor)
       this.attaching.delete(before.id)
       await supervisor.start()
     } catch (error) {
@@ -142,7 +151,14 @@ export class Life {
       progress: { ...starting.progress, step: 'idle' },
       state: { ...starting.state, status, pid: 0, exitCode: Number(code), error: messageOf(error) },
     })
+    this.#failAttaching(starting.id, error)
+    if (starting.settings.autoRemove && !this.#closing.signal.aborted) await this.remove(starting.id, true)
     throw error
+  }
+
+  #failAttaching(id: string, error: unknown): void {
+    for (const { fail } of this.attaching.get(id) ?? []) fail(error)
+    this.attaching.delete(id)
   }
 
   #watch({ id, progress: { run } }: ContainerRecord, supervisor: SupervisorHandle): void {
@@ -202,7 +218,7 @@ export class Life {
       this.alone.run(id, async () => {
         const record = this.engine.records.get(id)
         if (record?.progress.step !== 'idle' || record.state.status === 'removing') return
-        await this.start(record, this.#closing.signal)
+        await this.start(record)
       }),
     )
   }
@@ -278,7 +294,7 @@ export class Life {
     await unmake(this.engine, removing, { volumes })
     await this.engine.records.write({ remove: [id] })
     await this.#removeCgroupParent(record.settings.cgroupParent)
-    this.attaching.delete(id)
+    this.#failAttaching(id, new BerthError('NOT_FOUND', `No such container: ${id}`))
     this.emit('destroy', record)
     this.waiters.settle(id, 'removed', record.state.exitCode)
   }
@@ -372,17 +388,5 @@ export class Life {
     await this.alone.idle()
     await this.settled()
     await Promise.all([...this.live.values()].map(({ supervisor }) => supervisor[Symbol.asyncDispose]()))
-  }
-}
-
-/** Whether the promise settles in time; its rejection is the caller's. Without a limit it is waited for. */
-async function within(promise: Promise<unknown>, limitMs: number | undefined): Promise<boolean> {
-  if (limitMs === undefined) return promise.then(() => true)
-  const { promise: limit, resolve } = Promise.withResolvers<false>()
-  const timer = setTimeout(() => resolve(false), limitMs)
-  try {
-    return await Promise.race([promise.then(() => true), limit])
-  } finally {
-    clearTimeout(timer)
   }
 }

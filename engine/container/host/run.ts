@@ -37,7 +37,8 @@ export async function raise(engine: Engine, record: ContainerRecord, signal: Abo
   let opened: OpenedSandbox = { networks: {}, ports: [] }
   try {
     opened = await openOwnSandbox(engine, record)
-    await writeEtc(engine, record, opened.networks)
+    const { sandbox } = record.settings
+    await writeEtc(engine, record, sandbox ? (engine.podNetworks?.(sandbox) ?? {}) : opened.networks)
     const plan = await planOf(engine, record)
     return { ...opened, supervisor: await engine.launcher.launch(plan, signal) }
   } catch (error) {
