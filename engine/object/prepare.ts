@@ -80,16 +80,20 @@ function isDeletionNew(next: KubeObject, previous: KubeObject): boolean {
   return next.metadata.deletionTimestamp !== undefined && previous.metadata.deletionTimestamp === undefined
 }
 
+/** What a new object's status is before its controller has seen it. */
+const freshStatuses: Readonly<Record<string, unknown>> = {
+  Namespace: { phase: 'Active' },
+  Pod: { phase: 'Pending' },
+  PersistentVolumeClaim: { phase: 'Pending' },
+  PersistentVolume: { phase: 'Pending' },
+  Service: { loadBalancer: {} },
+  ReplicaSet: { replicas: 0 },
+  StatefulSet: { replicas: 0, availableReplicas: 0 },
+}
+
 function freshStatus(object: KubeObject): unknown {
-  const phases: Readonly<Record<string, string>> = {
-    Namespace: 'Active',
-    Pod: 'Pending',
-    PersistentVolumeClaim: 'Pending',
-    PersistentVolume: 'Pending',
-  }
-  const phase = phases[object.kind]
-  if (object.kind === 'Node') return object.status
-  return phase === undefined ? undefined : { phase }
+  // A node states its own.
+  return object.kind === 'Node' ? object.status : freshStatuses[object.kind]
 }
 
 /** `stringData` is for writing only: it goes into `data`. */
@@ -103,23 +107,30 @@ function plainSecret<T extends KubeObject>(object: T): T {
   return { ...secret, data: { ...secret.data, ...Object.fromEntries(encoded) } } as unknown as T
 }
 
-/** A job that names no selector of its own selects its pods by its uid. */
+/** A job that names no selector of its own selects its pods by its uid, and has their labels when it has none. */
 function withSelector(job: Job): Job {
   if (job.spec.manualSelector) return job
   const uid = job.metadata.uid ?? ''
   const name = job.metadata.name ?? ''
+  const own = job.spec.template.metadata?.labels
   const labels = {
-    ...job.spec.template.metadata?.labels,
+    ...own,
     'controller-uid': uid,
     'job-name': name,
     'batch.kubernetes.io/controller-uid': uid,
     'batch.kubernetes.io/job-name': name,
   }
+  const { selector } = job.spec
+  const unnamed = isDeepStrictEqual(job.metadata.labels ?? {}, own ?? {})
   return {
     ...job,
+    metadata: unnamed ? { ...job.metadata, labels } : job.metadata,
     spec: {
       ...job.spec,
-      selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } },
+      selector: {
+        ...selector,
+        matchLabels: { ...selector?.matchLabels, 'batch.kubernetes.io/controller-uid': uid },
+      },
       template: { ...job.spec.template, metadata: { ...job.spec.template.metadata, labels } },
     },
   }

@@ -85,6 +85,9 @@ export function decode<T extends KubeObject>(input: unknown): Decoded<T> {
   return { object: withMetadata(object as T), unknown }
 }
 
+const quantityMessage =
+  "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+
 interface Place {
   readonly path: string
   /** Go names no indices: `spec.containers.name`. */
@@ -119,7 +122,7 @@ function withMetadata<T extends KubeObject>(object: T): T {
 function readValue(value: unknown, schema: FieldSchema, place: Place, context: Context): unknown {
   const name = definitionName(schema)
   if (name === 'Quantity' && (typeof value === 'string' || typeof value === 'number')) {
-    if (!parseQuantity(value)) throw wrongType('quantities must match the regular expression', place, context)
+    if (!parseQuantity(value)) throw wrongType(quantityMessage, place, context)
     return canonicalQuantity(value)
   }
   const shape = resolved(schema)
@@ -166,13 +169,14 @@ function readScalar(value: unknown, shape: FieldSchema, place: Place, context: C
   if (jsonType(value) !== wanted) throw mismatch(value, goType(shape), place, context)
   if (shape.type === 'integer' && !Number.isSafeInteger(value)) {
     throw wrongType(
-      `cannot unmarshal number ${value} into Go struct field ${field(place)} of type ${goType(shape)}`,
+      `json: cannot unmarshal number ${value} into Go struct field ${field(place)} of type ${goType(shape)}`,
       place,
       context,
     )
   }
-  if (shape.format === 'byte' && !isBase64(String(value))) {
-    throw wrongType(`illegal base64 data at ${place.path}`, place, context)
+  const bad = shape.format === 'byte' ? badBase64At(String(value)) : undefined
+  if (bad !== undefined) {
+    throw wrongType(`illegal base64 data at input byte ${bad} (${place.path})`, place, context)
   }
   if (shape.format === 'date-time' && Number.isNaN(Date.parse(String(value)))) {
     throw wrongType(
@@ -184,9 +188,12 @@ function readScalar(value: unknown, shape: FieldSchema, place: Place, context: C
   return value
 }
 
-function isBase64(text: string): boolean {
+/** Where a text stops being base64; undefined when it is. Line breaks do not count. */
+function badBase64At(text: string): number | undefined {
   const body = text.replace(/[\r\n]/g, '')
-  return body.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(body)
+  const good = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?/.exec(body)?.[0].length ?? 0
+  if (good === body.length) return undefined
+  return good + (/^[A-Za-z0-9+/]*/.exec(body.slice(good))?.[0].length ?? 0)
 }
 
 function mismatch(value: unknown, type: string, place: Place, context: Context): BerthError {

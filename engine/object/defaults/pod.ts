@@ -58,7 +58,11 @@ function defaultContainer(container: t.Container): t.Container {
   out = on(out, 'startupProbe', defaultProbe)
   out = on(out, 'lifecycle', (hooks) => on(on(hooks, 'postStart', defaultHook), 'preStop', defaultHook))
   return on(out, 'env', (env) =>
-    env.map((variable) => on(variable, 'valueFrom', (from) => on(from, 'fieldRef', defaultField))),
+    env.map((variable) =>
+      on(variable, 'valueFrom', (from) =>
+        on(on(from, 'fieldRef', defaultField), 'resourceFieldRef', defaultResource),
+      ),
+    ),
   )
 }
 
@@ -91,6 +95,10 @@ function defaultField(field: t.ObjectFieldSelector): t.ObjectFieldSelector {
   return fill(field, { apiVersion: 'v1' })
 }
 
+function defaultResource(field: t.ResourceFieldSelector): t.ResourceFieldSelector {
+  return fill(field, { divisor: '0' })
+}
+
 function defaultVolume(volume: t.Volume): t.Volume {
   let out = Object.keys(volume).every((key) => key === 'name') ? { ...volume, emptyDir: {} } : volume
   const mode = { defaultMode: 0o644 }
@@ -109,7 +117,7 @@ function defaultProjection(source: t.VolumeProjection): t.VolumeProjection {
 }
 
 function defaultItems(items: readonly t.DownwardAPIVolumeFile[]): readonly t.DownwardAPIVolumeFile[] {
-  return items.map((item) => on(item, 'fieldRef', defaultField))
+  return items.map((item) => on(on(item, 'fieldRef', defaultField), 'resourceFieldRef', defaultResource))
 }
 
 function requestsFromLimits(container: t.Container): t.Container {

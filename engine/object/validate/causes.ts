@@ -37,7 +37,10 @@ export class Causes {
   }
 
   unsupported(field: string, value: unknown, supported: readonly string[]): void {
-    const list = supported.map((name) => JSON.stringify(name)).join(', ')
+    const list = [...supported]
+      .sort()
+      .map((name) => JSON.stringify(name))
+      .join(', ')
     this.#add(
       'FieldValueNotSupported',
       field,

@@ -179,8 +179,8 @@ function checkResources(path: string, resources: ResourceRequirements, causes: C
       if (amount.startsWith('-')) causes.invalid(at, amount, 'must be greater than or equal to 0')
       const standard = ['cpu', 'memory', 'ephemeral-storage'].includes(name) || name.startsWith('hugepages-')
       if (!standard && !name.includes('/')) {
-        causes.invalid(`${path}.${side}`, name, 'must be a standard resource type or fully qualified')
-        causes.invalid(`${path}.${side}`, name, 'must be a standard resource for containers')
+        causes.invalid(at, name, 'must be a standard resource type or fully qualified')
+        causes.invalid(at, name, 'must be a standard resource for containers')
       } else causes.malformed(at, name, qualifiedName(name))
     }
   }

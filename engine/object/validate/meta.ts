@@ -4,6 +4,7 @@ import type { LabelSelector, ObjectMeta } from '../types.generated.ts'
 import type { Causes } from './causes.ts'
 import { dnsLabel, dnsSubdomain, type FormCheck, labelValue, qualifiedName } from './names.ts'
 
+const standardFinalizers = ['orphan', 'foregroundDeletion', 'kubernetes']
 const annotationLimitBytes = 256 * 1024
 
 /** Metadata of a new object: name, namespace, labels, annotations, owners, finalizers. */
@@ -110,7 +111,11 @@ function checkMutableMetadata(metadata: ObjectMeta, causes: Causes): void {
   checkLabels('metadata.labels', metadata.labels, causes)
   checkAnnotations('metadata.annotations', metadata.annotations, causes)
   for (const [i, finalizer] of (metadata.finalizers ?? []).entries()) {
-    causes.malformed(`metadata.finalizers[${i}]`, finalizer, qualifiedName(finalizer))
+    const field = `metadata.finalizers[${i}]`
+    causes.malformed(field, finalizer, qualifiedName(finalizer))
+    if (!finalizer.includes('/') && !standardFinalizers.includes(finalizer)) {
+      causes.invalid(field, finalizer, 'name is neither a standard finalizer name nor is it fully qualified')
+    }
   }
   const owners = metadata.ownerReferences ?? []
   for (const [i, owner] of owners.entries()) {

@@ -81,7 +81,7 @@ export const qualifiedName: FormCheck = (value) => {
   const name = parts.at(-1) ?? ''
   if (parts.length > 2) {
     const message =
-      "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+      "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
     return [
       `${example(message, qualifiedPattern, 'MyName', 'my.name', '123-abc')} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
     ]
@@ -125,7 +125,7 @@ export const envName: FormCheck = (value) =>
 
 /** Names of container ports, as IANA's service names. */
 export const portName: FormCheck = (value) => [
-  ...(value.length > 15 ? [longest(15)] : []),
+  ...(value.length > 15 ? ['must be no more than 15 characters'] : []),
   ...(/^[-a-z0-9]+$/.test(value)
     ? []
     : ['must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)']),

@@ -75,6 +75,9 @@ function checkContainers(path: string, spec: PodSpec, volumes: readonly Volume[]
     checkContainer(at, container, volumes, causes)
     checkName(at, container, names, causes)
     checkProbes(at, container, causes)
+    if (container.restartPolicy !== undefined) {
+      causes.forbidden(`${at}.restartPolicy`, 'may not be set for non-init containers')
+    }
   }
   for (const [i, container] of (spec.initContainers ?? []).entries()) {
     const at = `${path}.initContainers[${i}]`

@@ -115,7 +115,13 @@ describe('validateCreate', () => {
         'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
       ],
     ],
-    [deployment({ selector: undefined }), ['spec.selector: Required value']],
+    [
+      deployment({ selector: undefined }),
+      [
+        'spec.selector: Required value',
+        'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+      ],
+    ],
     [
       deployment({ strategy: { type: 'Blue' } }),
       ['spec.strategy: Unsupported value: "Blue": supported values: "Recreate", "RollingUpdate"'],

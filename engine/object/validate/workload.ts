@@ -105,7 +105,7 @@ export function checkStatefulSetUpdate(next: t.StatefulSet, previous: t.Stateful
   }
 }
 
-export function checkJob({ spec }: t.Job, causes: Causes): void {
+export function checkJob({ spec, metadata }: t.Job, causes: Causes): void {
   for (const key of [
     'parallelism',
     'completions',
@@ -132,6 +132,10 @@ export function checkJob({ spec }: t.Job, causes: Causes): void {
   const policy = spec.template.spec?.restartPolicy
   if (policy === 'Always') {
     causes.required('spec.template.spec.restartPolicy', 'valid values: "OnFailure", "Never"')
+  }
+  const generated = { matchLabels: { 'batch.kubernetes.io/controller-uid': metadata.uid ?? '' } }
+  if (!spec.manualSelector && spec.selector && !isDeepStrictEqual(spec.selector, generated)) {
+    causes.invalid('spec.selector', spec.selector, '`selector` not auto-generated')
   }
   if (!spec.selector) causes.required('spec.selector')
   else if (!selects(spec.selector, spec.template.metadata?.labels)) {
@@ -174,7 +178,7 @@ function checkSelected(
     causes.required('spec.template')
     return
   }
-  if (selector && !selects(selector, template.metadata?.labels)) {
+  if (!selects(selector, template.metadata?.labels)) {
     causes.invalid(
       'spec.template.metadata.labels',
       template.metadata?.labels ?? {},
