@@ -91,7 +91,11 @@ export async function createContainer(
   const body = containerBody(image, args, flags, thisCaller(output.env))
   const create = () =>
     client.json<ContainerCreated>('POST', '/containers/create', {
-      query: { name: flags.name, platform: flags.platform },
+      query: {
+        name: flags.name,
+        platform: flags.platform,
+        checkPorts: flags.publish !== undefined || undefined,
+      },
       body,
     })
   const pull = async () => {

@@ -5,6 +5,7 @@ import { runControllers } from '../api/control/run.ts'
 import { storeView } from '../api/control/view.ts'
 import { removeObject } from '../api/deletion.ts'
 import type { KubernetesApi } from '../api/http.ts'
+import { ensureNamespaces } from '../api/namespaces.ts'
 import { isBerthError, messageOf } from '../base/error.ts'
 import type { Clock } from '../base/host/clock.ts'
 import type { Log } from '../base/host/log.ts'
@@ -61,6 +62,7 @@ export async function openCluster(parts: ClusterParts): Promise<AsyncDisposable>
   const abort = new AbortController()
   const { signal } = abort
   await using stack = new AsyncDisposableStack()
+  await ensureNamespaces(objects, kubernetes.writes)
   await reportNode(parts)
   const view = storeView(objects)
   const events = new EventRecorder({ objects, clock, log })

@@ -1,14 +1,16 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { rm, rmdir } from 'node:fs/promises'
+import type { IncomingMessage, Server } from 'node:http'
 import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
 import { DockerApi } from '../api/docker/server.ts'
-import { createKubernetesApi } from '../api/http.ts'
+import { createKubernetesApi, type KubernetesApi } from '../api/http.ts'
 import { systemClock } from '../base/host/clock.ts'
 import { ensureFolder } from '../base/host/files.ts'
 import type { Log } from '../base/host/log.ts'
 import type { ContainerRecord } from '../container/container.ts'
 import { Containers } from '../container/host/containers.ts'
+import type { Engine } from '../container/host/engine.ts'
 import { observeMachine } from '../container/host/machine.ts'
+import { Sandboxes, type SandboxRecord } from '../container/host/sandboxes.ts'
 import { Images } from '../image/host/images.ts'
 import type { LayerRecord } from '../image/host/layers.ts'
 import type { ImageRecord } from '../image/image.ts'
@@ -17,18 +19,24 @@ import { Networks } from '../network/host/networks.ts'
 import { resolvConf } from '../network/host/upstream.ts'
 import type { Lease, NetworkRecord } from '../network/types.ts'
 import { kinds } from '../object/kinds.ts'
+import { readQuantity, wholeValue } from '../object/quantity.ts'
 import { Keeper } from '../runtime/host/keeper.ts'
 import { launcherFile } from '../runtime/host/launcher.ts'
 import { Relay } from '../runtime/host/relay.ts'
 import { Store } from '../store/store.ts'
 import { Volumes } from '../volume/host/volumes.ts'
 import type { VolumeRecord } from '../volume/volume.ts'
+import { openCluster } from './cluster.ts'
 import type { Config } from './config.ts'
 import { dockerImages } from './image-source.ts'
 import { readInstance } from './instance.ts'
+import { keeperSettingsFile } from './keeper.ts'
 import { launcherOf, portHolder } from './launcher.ts'
 import { machineFacts, version } from './machine-facts.ts'
 import { dockerNetworks } from './network-source.ts'
+import { nodeFacts } from './node-facts.ts'
+import { podAccess } from './pod-access.ts'
+import { checkPorts } from './port-owner.ts'
 import { closeServer, listen, socketGroup } from './sockets.ts'
 
 export interface DaemonOptions {
@@ -66,6 +74,7 @@ export class Daemon implements AsyncDisposable {
     await ensureFolder(config.root, 0o700)
     await ensureFolder(config.run, 0o755)
     for (const name of ['s', 'ns']) await ensureFolder(join(config.run, name), 0o700)
+    await rm(join(config.run, keeperSettingsFile), { force: true })
     const instance = await readInstance(config.root)
     const keeper = options.keeperSocket
       ? stack.use(await Keeper.open(options.keeperSocket, signal))
@@ -118,23 +127,28 @@ export class Daemon implements AsyncDisposable {
           .map((c) => c.id),
     })
     const { kernel, cgroups } = await observeMachine(instance)
-    const containers = stack.use(
-      await Containers.open({
-        root: config.root,
-        run: config.run,
-        records,
-        images,
-        volumes,
-        networks,
-        namespaces: relay,
-        overlays: relay,
-        launcher: launcherOf(keeper),
-        clock: systemClock,
-        log,
-        kernel,
-        cgroups,
-      }),
-    )
+    const engine: Engine = {
+      root: config.root,
+      run: config.run,
+      records,
+      images,
+      volumes,
+      networks,
+      namespaces: relay,
+      overlays: relay,
+      launcher: launcherOf(keeper),
+      clock: systemClock,
+      log,
+      kernel,
+      cgroups,
+    }
+    const sandboxes = await Sandboxes.open(engine, store.collection<SandboxRecord>('sandboxes'))
+    // With the last container goes the last trace: kept while one runs in it (EBUSY).
+    stack.defer(async () => {
+      for (const { mount } of cgroups.hierarchies)
+        await rmdir(join(mount, cgroups.parent)).catch(() => undefined)
+    })
+    const containers = stack.use(await Containers.open(engine, { sandboxes }))
     const dnsAt = (name: string) => {
       const fd = options.descriptors.get(name)
       return fd === undefined ? { address: networks.dnsAddress, port: 53 } : { fd }
@@ -159,6 +173,7 @@ export class Daemon implements AsyncDisposable {
         networks: dockerNetworks(networks, containers),
         volumes,
         facts,
+        checkPorts: (ports) => checkPorts(ports, containers.list()),
       },
       log,
     )
@@ -169,8 +184,30 @@ export class Daemon implements AsyncDisposable {
       log,
       serviceSubnet: config.network.serviceSubnet,
       version,
+      pods: podAccess(containers),
     })
-    const servers = await openSockets(options, docker, kubernetes.handle)
+    stack.use(
+      await openCluster({
+        config,
+        objects: store.objects,
+        kubernetes,
+        engine,
+        containers,
+        sandboxes,
+        images,
+        networks,
+        relay,
+        facts: await nodeFacts(config.root, networks.dnsAddress),
+        log,
+        clock: systemClock,
+        logFiles: {
+          maxSizeBytes: Number(wholeValue(readQuantity(config.logs.maxSize))),
+          maxFiles: config.logs.maxFiles,
+        },
+        onFatal: options.onFatal,
+      }),
+    )
+    const servers = await openSockets(options, docker, kubernetes)
     stack.defer(async () => {
       await Promise.all(servers.map((server) => closeServer(server, closeGraceMs)))
     })
@@ -183,13 +220,11 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-type Handle = (request: IncomingMessage, response: ServerResponse) => void
-
 /** `berth.sock` speaks both APIs, docker's under `/vN.NN/`; `docker.sock` speaks docker's alone. */
 async function openSockets(
   { config, descriptors }: DaemonOptions,
   docker: DockerApi,
-  kubernetes: Handle,
+  kubernetes: KubernetesApi,
 ): Promise<Server[]> {
   const group = await socketGroup(config.group)
   const at = (name: string, file: string) => {
@@ -197,19 +232,17 @@ async function openSockets(
     if (fd !== undefined) return { fd }
     return { path: join(config.run, file), ...(group !== undefined && { group }) }
   }
-  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-    docker.upgrade(request, socket, head)
+  const owner = ({ url = '' }: IncomingMessage) => (DockerApi.owns(url) ? docker : kubernetes)
   return [
     await listen({
       at: at('api', 'berth.sock'),
-      handle: (request, response) =>
-        DockerApi.owns(request.url ?? '') ? docker.handle(request, response) : kubernetes(request, response),
-      upgrade,
+      handle: (request, response) => owner(request).handle(request, response),
+      upgrade: (request, socket, head) => owner(request).upgrade(request, socket, head),
     }),
     await listen({
       at: at('docker', 'docker.sock'),
       handle: (request, response) => docker.handle(request, response),
-      upgrade,
+      upgrade: (request, socket, head) => docker.upgrade(request, socket, head),
     }),
   ]
 }

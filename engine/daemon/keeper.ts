@@ -7,6 +7,9 @@ import { keeperCommand } from '../runtime/host/keeper.ts'
 import type { Config } from './config.ts'
 import { socketGroup } from './sockets.ts'
 
+/** Read by the keeper once; the daemon removes it. */
+export const keeperSettingsFile = 'keeper.settings'
+
 /**
  * Becomes the keeper: this process is replaced by the launcher, which opens the sockets and starts the daemon with
  * them. Whatever can be wrong is found before, here, where it can still be said well.
@@ -45,7 +48,7 @@ export async function becomeKeeper(config: Config, argv: readonly string[]): Pro
     ),
   })
   // A file and not a pipe: who writes into the pipe is replaced before the keeper reads.
-  const settings = join(config.run, 'keeper.settings')
+  const settings = join(config.run, keeperSettingsFile)
   await writeFileAtomic(settings, input, 0o600)
   process.execve?.(file, [file, ...args, settings], process.env)
   throw new BerthError('INTERNAL', `Cannot start the launcher "${file}"`)

@@ -104,11 +104,11 @@ export function containerRoutes(engine: DockerEngine, execs: ExecTable): Route[]
       method: 'POST',
       pattern: '/containers/create',
       answer: async (x) => {
-        const body = await x.body<ContainerCreate>()
-        const record = await life.create(
-          containerSettings((x.query.get('name') ?? '').replace(/^\//, ''), body),
-          x.signal,
-        )
+        const name = (x.query.get('name') ?? '').replace(/^\//, '')
+        const settings = containerSettings(name, await x.body<ContainerCreate>())
+        // berth's own client asks for this before it pulls; docker's finds out at the start.
+        if (x.flag('checkPorts')) await engine.checkPorts(settings.ports)
+        const record = await life.create(settings, x.signal)
         x.json({ Id: record.id, Warnings: [] }, 201)
       },
     },

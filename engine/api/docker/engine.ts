@@ -8,6 +8,7 @@ import type {
   ExecSettings,
   LogLine,
   LogOptions,
+  PortSetting,
   ProcessTable,
   WaitCondition,
 } from '../../container/container.ts'
@@ -21,6 +22,8 @@ export interface DockerEngine {
   readonly networks: NetworkSource
   readonly volumes: VolumeSource
   readonly facts: EngineFacts
+  /** Rejects with CONFLICT, by name, when somebody has one of the ports. */
+  checkPorts(ports: readonly PortSetting[]): Promise<void>
 }
 
 /** Changes of a container. Each rejects with NOT_FOUND for an unknown ref and CONFLICT when the state forbids it. */
