@@ -6,7 +6,7 @@ import { buildSpec, capabilityNames, execProcess, resourcesOf, type SpecFacts } 
 const root = { uid: 0, gid: 0, groups: [0], home: '/root' }
 const facts: SpecFacts = {
   user: root,
-  kernel: { arch: 'x64', release: [6, 1], capabilities: (1n << 41n) - 1n },
+  kernel: { arch: 'x64', release: [6, 1], capabilities: (1n << 41n) - 1n, oomScoreAdj: 0 },
   namespaces: { network: '/ns/net', ipc: '/ns/ipc', uts: '/ns/uts', pid: 'new', cgroup: 'new' },
   etc: [{ target: '/etc/hosts', source: '/c/hosts' }],
   devices: [],
@@ -92,6 +92,13 @@ describe('buildSpec', () => {
 })
 
 describe('parts', () => {
+  it('asks for no lower OOM score than the machine allows', () => {
+    const bound = { ...facts.kernel, capabilities: 0n, oomScoreAdj: -5 }
+    expect(specOf({ oomScoreAdj: -997 }).process?.oomScoreAdj).toBe(-997)
+    expect(specOf({ oomScoreAdj: -997 }, { kernel: bound }).process?.oomScoreAdj).toBe(-5)
+    expect(specOf({ oomScoreAdj: 1000 }, { kernel: bound }).process?.oomScoreAdj).toBe(1000)
+  })
+
   it('adds and drops capabilities', () => {
     const of = (add: string[], drop: string[]) => capabilityNames({ capabilities: { add, drop } })
     expect(of([], ['ALL'])).toEqual([])

@@ -7,7 +7,7 @@ import {
   defaultReadonlyPaths,
   defaultShmSizeBytes,
 } from '../runtime/oci/defaults.ts'
-import { capabilities as allCapabilities } from '../runtime/oci/linux.ts'
+import { capabilities as allCapabilities, capabilityMask } from '../runtime/oci/linux.ts'
 import type { KernelFacts } from '../runtime/oci/process-steps.ts'
 import { defaultProfile, resolveProfile, type SeccompProfile } from '../runtime/oci/seccomp-profile.ts'
 import type {
@@ -100,7 +100,7 @@ export function execProcess(record: ContainerRecord, exec: ExecSettings, user: R
   }
 }
 
-function processOf(record: ContainerRecord, { user }: SpecFacts): OciProcess {
+function processOf(record: ContainerRecord, { user, kernel }: SpecFacts): OciProcess {
   const { settings, process } = record
   return {
     terminal: settings.terminal,
@@ -115,8 +115,17 @@ function processOf(record: ContainerRecord, { user }: SpecFacts): OciProcess {
       hard,
     })),
     ...(settings.noNewPrivileges && { noNewPrivileges: true }),
-    ...(settings.oomScoreAdj !== undefined && { oomScoreAdj: settings.oomScoreAdj }),
+    ...(settings.oomScoreAdj !== undefined && { oomScoreAdj: allowedOomScore(settings.oomScoreAdj, kernel) }),
   }
+}
+
+/**
+ * Without CAP_SYS_RESOURCE the kernel lets nobody go below its own score (proc(5)): a container on such a machine gets
+ * berth's own score instead, rather than no start.
+ */
+function allowedOomScore(asked: number, kernel: KernelFacts): number {
+  const free = (kernel.capabilities & capabilityMask(['CAP_SYS_RESOURCE'])) !== 0n
+  return free ? asked : Math.max(asked, kernel.oomScoreAdj)
 }
 
 /** HOSTNAME, HOME and, on a terminal, TERM are there unless the image or the caller sets them. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import type { ErrorObject } from 'ajv'
-import schema from '../../schemas/config.json' with { type: 'json' }
 import { BerthError, errnoOf } from '../base/error.ts'
 import { suggest } from '../base/suggest.ts'
+import { type ConfigFile, configSchema } from './config.generated.ts'
 
 /** What is asked of one registry, by its host. */
 export interface RegistryConfig {
@@ -24,9 +24,6 @@ export interface Config {
 
 export const defaultRoot = '/var/lib/berth'
 export const defaultConfigFile = '/etc/berth/config.json'
-
-/** The file as it is written: every key may be absent. */
-type ConfigFile = { readonly [K in keyof Config]?: Partial<Config[K]> }
 
 /** What holds where the file says nothing. */
 export function withDefaults(file: ConfigFile): Config {
@@ -70,7 +67,7 @@ export async function readConfig(path: string | undefined): Promise<Config> {
   }
   const { Ajv2020 } = await import('ajv/dist/2020.js')
   const validate = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true }).compile<ConfigFile>(
-    schema,
+    configSchema,
   )
   if (validate(value)) return withDefaults(value)
   throw invalid(file, validate.errors ?? [])

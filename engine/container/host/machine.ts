@@ -17,7 +17,12 @@ export async function observeMachine(
   const bounding = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'
   const suffix = instance ? `-${instance}` : ''
   return {
-    kernel: { arch, release: [major, minor], capabilities: BigInt(`0x${bounding}`) },
+    kernel: {
+      arch,
+      release: [major, minor],
+      capabilities: BigInt(`0x${bounding}`),
+      oomScoreAdj: Number(await readFile('/proc/self/oom_score_adj', 'utf8')),
+    },
     cgroups: await observeCgroups(suffix),
   }
 }

@@ -34,7 +34,7 @@ export function cgroupSteps(layout: CgroupLayout, id: string, resources: OciReso
   for (const { mount, controllers, name } of layout.hierarchies) {
     let path = mount
     for (const part of `${layout.parent}/${id}`.split('/').slice(1)) {
-      if (layout.version === 2) {
+      if (layout.version === 2 && controllers.length > 0) {
         steps.push({
           do: 'write',
           path: `${path}/cgroup.subtree_control`,

@@ -69,7 +69,7 @@ const context: CompileContext = {
     mems: '0',
     hierarchies: [{ name: '', controllers: ['pids'], mount: '/sys/fs/cgroup' }],
   },
-  kernel: { arch: 'x64', release: [6, 1], capabilities: (1n << 41n) - 1n },
+  kernel: { arch: 'x64', release: [6, 1], capabilities: (1n << 41n) - 1n, oomScoreAdj: 0 },
   files: new Set(['/var/hosts']),
 }
 const names = (steps: readonly Step[]) => steps.map((s) => s.do)

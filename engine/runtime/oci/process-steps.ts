@@ -10,6 +10,8 @@ export interface KernelFacts {
   readonly release: readonly [major: number, minor: number]
   /** Of berth's own bounding set: what it does not have it cannot give. */
   readonly capabilities: bigint
+  /** berth's own `oom_score_adj`. */
+  readonly oomScoreAdj: number
 }
 
 export interface ProcessContext {
