@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
+import { stableHash } from '../object/hash.ts'
 import { controllerReference } from '../object/meta.ts'
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '../object/types.generated.ts'
 import type { Write } from './decision.ts'
-import { stableHash } from './hash.ts'
 import { limitsOf } from './rollout.ts'
 
 const hashLabel = 'pod-template-hash'

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { stableHash } from '../object/hash.ts'
 import { controllerReference, type KubeObject } from '../object/meta.ts'
 import { selectsPlain } from '../object/selector.ts'
 import type * as t from '../object/types.generated.ts'
@@ -13,7 +14,6 @@ import {
   statusUpdate,
   type Write,
 } from './decision.ts'
-import { stableHash } from './hash.ts'
 import { isFinished, isReady } from './pods.ts'
 import type { View } from './view.ts'
 
@@ -33,9 +33,17 @@ export const serviceController: Controller = {
     const namespace = object.metadata.namespace ?? ''
     if (object.kind === 'Pod') {
       const services = view.list('Service', namespace)
-      return services
-        .filter((service) => selectsPlain(service.spec.selector, object.metadata.labels))
-        .map(keyOf)
+      const selecting = services.filter((service) =>
+        selectsPlain(service.spec.selector, object.metadata.labels),
+      )
+      // Its labels may be others now: who has it among its endpoints must look again, too.
+      const { uid } = object.metadata
+      const listing = view
+        .list('EndpointSlice', namespace)
+        .filter((slice) => slice.endpoints.some((endpoint) => endpoint.targetRef?.uid === uid))
+        .flatMap((slice) => slice.metadata.labels?.[serviceNameLabel] ?? [])
+      const listed = listing.map((name): Key => ({ kind: 'Service', namespace, name }))
+      return [...selecting.map(keyOf), ...listed]
     }
     const name = object.metadata.labels?.[serviceNameLabel]
     if (object.kind === 'EndpointSlice' && name) return [{ kind: 'Service', namespace, name }]

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
+import { stableHash } from '../object/hash.ts'
 import { controllerReference, isControlledBy } from '../object/meta.ts'
 import type { ControllerRevision, Pod, PodTemplateSpec, StatefulSet } from '../object/types.generated.ts'
 import { deletion, type Write } from './decision.ts'
-import { stableHash } from './hash.ts'
 import { revisionLabel } from './statefulset-pod.ts'
 import type { View } from './view.ts'
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { controllers } from '../control/controllers.ts'
 import { heartbeatController } from '../control/node.ts'
 import { isActive, isReady } from '../control/pods.ts'
+import { eventFor } from '../object/event.ts'
 import type { KubeObject } from '../object/meta.ts'
 import type { Pod } from '../object/types.generated.ts'
 import { type Behaviour, usualBehaviour } from './pod-life.ts'
@@ -393,6 +394,10 @@ describe('a Service', () => {
     simulation.world.remove({ kind: 'Pod', namespace: 'shop', name: 'c' })
     simulation.run()
     expect(slices()).toEqual([{ port: 80, ready: ['a true', 'b true'] }])
+    const other = simulation.world.view.get('Pod', 'shop', 'b')
+    simulation.world.update({ ...other, metadata: { ...other?.metadata, labels: {} } } as KubeObject)
+    simulation.run()
+    expect(slices()).toEqual([{ port: 80, ready: ['a true'] }])
     expect(simulation.wanted()).toEqual([])
   })
 })
@@ -469,5 +474,18 @@ describe('placement', () => {
       message: "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
     })
     expect(simulation.wanted()).toEqual([])
+  })
+})
+
+describe('an event', () => {
+  it('is forgotten after an hour', () => {
+    const simulation = open(1)
+    const content = { type: 'Normal', reason: 'A', message: 'b', source: 'c' } as const
+    const about = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'shop', uid: 'u' } }
+    simulation.world.create(eventFor(about, content, { before: undefined, now: simulation.now }))
+    simulation.run(3_500_000)
+    expect(simulation.world.view.list('Event', 'shop')).toHaveLength(1)
+    simulation.run()
+    expect(simulation.world.view.list('Event', 'shop')).toEqual([])
   })
 })
