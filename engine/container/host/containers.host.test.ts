@@ -48,6 +48,8 @@ const cgroupFile = (id: string, controller: string, name: string) => {
   const i = bench.engine.cgroups.hierarchies.findIndex((h) => h.controllers.includes(controller))
   return read(join(cgroupFolders(bench.engine.cgroups, id)[i] ?? '', name))
 }
+/** A device that needs no capability but is not docker's to give: loop-control. */
+const foreign = 'mknod /tmp/loop c 10 237 && (: < /tmp/loop) 2>/dev/null && echo opened || echo refused'
 const v1 = () => bench.engine.cgroups.version === 1
 
 describe('a container', () => {
@@ -136,7 +138,7 @@ describe('a container', () => {
           'ls /dev',
           'head -c 3 /dev/zero | wc -c',
           'ls /sys/fs/cgroup | wc -l',
-          'mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem || echo refused',
+          foreign,
           'mount -t tmpfs x /tmp || echo no mount',
         ].join('\n'),
       ),
@@ -160,6 +162,15 @@ describe('a container', () => {
     }
     expect(output).toContain('refused')
     expect(output).toContain('no mount')
+  })
+
+  it('may do everything when it is privileged', async () => {
+    const { output } = await run(
+      shell(`${foreign}; mount -t tmpfs x /tmp && echo mounted`, {
+        privileged: true,
+      }),
+    )
+    expect(output).toBe('opened\nmounted\n')
   })
 
   it('has a read-only root with writable tmpfs and volume', async () => {
@@ -288,6 +299,10 @@ describe('a container', () => {
   })
 })
 
+/** Fetches a file from a server that may not listen yet. */
+const fetched = (address: string) =>
+  `for i in 1 2 3 4 5 6 7 8 9; do wget -q -O - http://${address}/top 2>/dev/null && break; sleep 0.2; done`
+
 describe('networks', () => {
   it('has an address, hosts and a resolver; another shares it', async () => {
     const first = await started(shell('httpd -p 80 -h /; sleep 60', { name: 'first', networkMode: 'bridge' }))
@@ -299,9 +314,9 @@ describe('networks', () => {
     )
     expect(hosts.output).toContain(`${address}\t${id.slice(0, 12)}`)
     expect(hosts.output).toContain('nameserver 10.210.0.1')
-    const shared = await run(shell('wget -q -O - http://127.0.0.1/top', { networkMode: 'container:first' }))
+    const shared = await run(shell(fetched('127.0.0.1'), { networkMode: 'container:first' }))
     expect(shared.output).toBe('second layer\n')
-    const other = await run(shell(`wget -q -O - http://${address}/top`, { networkMode: 'bridge' }))
+    const other = await run(shell(fetched(address), { networkMode: 'bridge' }))
     expect(other.output).toBe('second layer\n')
     await remove(first.id)
   })
@@ -349,9 +364,8 @@ describe('networks', () => {
     })
     const inPod = { sandbox: sandbox.id, cgroupParent: 'pod1', networkMode: 'bridge' }
     const server = await started(shell('httpd -p 80 -h /; sleep 60', inPod))
-    await sleep(200)
     const client = await run(
-      shell('hostname; cat /etc/hostname; wget -q -O - http://127.0.0.1/top; cat /etc/hosts', {
+      shell(`hostname; cat /etc/hostname; ${fetched('127.0.0.1')}; cat /etc/hosts`, {
         ...inPod,
         hostname: 'pod',
       }),
@@ -387,5 +401,34 @@ describe('removal', () => {
     await remove(id)
     await bench.networks.settled()
     expect(await remains(bench)).toEqual([])
+  })
+})
+
+describe('on the unified hierarchy alone', () => {
+  it('has its device policy, its own cgroup as root, and leaves nothing', async () => {
+    const unified = bench.engine.cgroups.hierarchies.filter(({ name }) => name === '')
+    if (unified.length === 0) return
+    await using second = await openBench({
+      wrap: (engine) => ({ ...engine, cgroups: { ...engine.cgroups, version: 2, hierarchies: unified } }),
+    })
+    const { containers } = second
+    const { id } = await containers.create(
+      shell(`echo x > /dev/null && echo null; ${foreign}; cat /proc/self/cgroup | grep ^0; sleep 60`),
+      signal,
+    )
+    await containers.start(id, signal)
+    const output: LogLine[] = []
+    await expect
+      .poll(async () => {
+        output.length = 0
+        for await (const line of containers.logs(id, { stdout: true, stderr: false }, signal))
+          output.push(line)
+        return Buffer.concat(output.map((line) => line.content)).toString()
+      })
+      .toBe('null\nrefused\n0::/\n')
+    const [folder = ''] = cgroupFolders(second.engine.cgroups, id)
+    expect(await read(join(folder, 'cgroup.procs'))).toContain(String(containers.inspect(id).state.pid))
+    await containers.remove(id, { force: true, volumes: true })
+    expect(await remains(second)).toEqual([])
   })
 })
