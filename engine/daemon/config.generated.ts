@@ -34,19 +34,7 @@ insecure?: boolean
  * File with the certificates to trust
  */
 ca?: string
-verify?: {
-/**
- * Public key that has to have signed images
- */
-key: string
 }
-}
-}
-registry?: {
-/**
- * Where the embedded registry listens, 127.0.0.1:5000
- */
-address: string
 }
 network?: {
 /**
@@ -71,12 +59,6 @@ maxSize?: (string | number)
  * 3
  */
 maxFiles?: number
-}
-images?: {
-/**
- * Disk that unused images may take
- */
-budget?: (string | number)
 }
 }
 
@@ -129,34 +111,7 @@ export const configSchema = {
             "type": "string",
             "pattern": "^/",
             "description": "File with the certificates to trust"
-          },
-          "verify": {
-            "type": "object",
-            "additionalProperties": false,
-            "required": [
-              "key"
-            ],
-            "properties": {
-              "key": {
-                "type": "string",
-                "description": "Public key that has to have signed images"
-              }
-            }
           }
-        }
-      }
-    },
-    "registry": {
-      "type": "object",
-      "additionalProperties": false,
-      "required": [
-        "address"
-      ],
-      "properties": {
-        "address": {
-          "type": "string",
-          "pattern": ":\\d+$",
-          "description": "Where the embedded registry listens, 127.0.0.1:5000"
         }
       }
     },
@@ -194,16 +149,6 @@ export const configSchema = {
           "minimum": 1,
           "maximum": 100,
           "description": "3"
-        }
-      }
-    },
-    "images": {
-      "type": "object",
-      "additionalProperties": false,
-      "properties": {
-        "budget": {
-          "$ref": "#/$defs/quantity",
-          "description": "Disk that unused images may take"
         }
       }
     }

@@ -17,7 +17,6 @@ export interface Config {
   readonly run: string
   readonly group?: string
   readonly registries: Readonly<Record<string, RegistryConfig>>
-  readonly registry?: { readonly address: string }
   readonly network: { readonly subnet: string; readonly serviceSubnet: string; readonly domain: string }
   readonly logs: { readonly maxSize: string | number; readonly maxFiles: number }
 }
@@ -32,7 +31,6 @@ export function withDefaults(file: ConfigFile): Config {
     run: file.run ?? '/run/berth',
     ...(file.group !== undefined && { group: file.group }),
     registries: (file.registries as Config['registries'] | undefined) ?? {},
-    ...(file.registry?.address !== undefined && { registry: { address: file.registry.address } }),
     network: {
       subnet: '10.210.0.0/16',
       serviceSubnet: '10.211.0.0/16',

@@ -37,6 +37,7 @@ import { dockerNetworks } from './network-source.ts'
 import { nodeFacts } from './node-facts.ts'
 import { podAccess } from './pod-access.ts'
 import { checkPorts } from './port-owner.ts'
+import { registryHosts } from './registries.ts'
 import { closeServer, listen, socketGroup } from './sockets.ts'
 
 export interface DaemonOptions {
@@ -107,7 +108,7 @@ export class Daemon implements AsyncDisposable {
         images: store.collection<ImageRecord>('images'),
         layers: store.collection<LayerRecord>('layers'),
         launcher,
-        hosts: config.registries,
+        hosts: await registryHosts(config),
         users: (imageId) =>
           all()
             .filter((c) => c.imageId === imageId)
@@ -173,6 +174,7 @@ export class Daemon implements AsyncDisposable {
         networks: dockerNetworks(networks, containers),
         volumes,
         facts,
+        logs: { maxSizeBytes: wholeValue(readQuantity(config.logs.maxSize)), maxFiles: config.logs.maxFiles },
         checkPorts: (ports) => checkPorts(ports, containers.list()),
       },
       log,

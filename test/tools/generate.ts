@@ -18,6 +18,7 @@ interface Generated {
 const table: readonly Generated[] = [
   { schema: 'app.json', out: 'engine/template/app/app.generated.ts', constant: 'appSchema' },
   { schema: 'chart.json', out: 'engine/chart/metadata.generated.ts', constant: 'chartSchema' },
+  { schema: 'config.json', out: 'engine/daemon/config.generated.ts', constant: 'configSchema' },
 ]
 
 const top = join(import.meta.dirname, '..', '..')

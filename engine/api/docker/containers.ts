@@ -105,7 +105,7 @@ export function containerRoutes(engine: DockerEngine, execs: ExecTable): Route[]
       pattern: '/containers/create',
       answer: async (x) => {
         const name = (x.query.get('name') ?? '').replace(/^\//, '')
-        const settings = containerSettings(name, await x.body<ContainerCreate>())
+        const settings = containerSettings(name, await x.body<ContainerCreate>(), engine.logs)
         // berth's own client asks for this before it pulls; docker's finds out at the start.
         if (x.flag('checkPorts')) await engine.checkPorts(settings.ports)
         const record = await life.create(settings, x.signal)

@@ -8,6 +8,7 @@ import type {
   ExecSettings,
   LogLine,
   LogOptions,
+  LogSettings,
   PortSetting,
   ProcessTable,
   WaitCondition,
@@ -22,6 +23,8 @@ export interface DockerEngine {
   readonly networks: NetworkSource
   readonly volumes: VolumeSource
   readonly facts: EngineFacts
+  /** Of containers that ask for none. */
+  readonly logs: LogSettings
   /** Rejects with CONFLICT, by name, when somebody has one of the ports. */
   checkPorts(ports: readonly PortSetting[]): Promise<void>
 }

@@ -17,7 +17,11 @@ const restartNames = ['no', 'always', 'on-failure', 'unless-stopped'] as const
  * What docker's `POST /containers/create` asks for, in berth's nouns. Whatever berth cannot do is refused by name;
  * nothing is dropped in silence.
  */
-export function containerSettings(name: string, body: Partial<ContainerCreate>): ContainerSettings {
+export function containerSettings(
+  name: string,
+  body: Partial<ContainerCreate>,
+  defaultLog: LogSettings,
+): ContainerSettings {
   const host = body.HostConfig ?? {}
   if (!body.Image) throw new BerthError('INVALID', 'Config cannot be empty in order to create a container')
   if (name !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
@@ -76,7 +80,7 @@ export function containerSettings(name: string, body: Partial<ContainerCreate>):
     autoRemove: host.AutoRemove === true,
     stopSignal: body.StopSignal || undefined,
     stopTimeoutSeconds: body.StopTimeout,
-    log: logSettings(host),
+    log: logSettings(host, defaultLog),
   })
 }
 
@@ -215,9 +219,7 @@ function seccompProfile(value: string): Security['seccomp'] {
   throw new BerthError('INVALID', 'The seccomp profile should be a JSON object')
 }
 
-const defaultLog: LogSettings = { maxSizeBytes: 10 << 20, maxFiles: 3 }
-
-function logSettings({ LogConfig }: HostConfig): LogSettings {
+function logSettings({ LogConfig }: HostConfig, defaultLog: LogSettings): LogSettings {
   const { Type = '', Config } = LogConfig ?? {}
   if (Type === 'none') return { ...defaultLog, none: true }
   if (!['', 'json-file', 'local'].includes(Type)) {
