@@ -1,4 +1,4 @@
-import { readFile, readlink } from 'node:fs/promises'
+import { mkdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -95,16 +95,13 @@ describe('a container', () => {
 
   it('is killed when its memory is used up, and says so', async () => {
     const { id } = await started(
-      shell(
-        'dd if=/dev/zero of=/dev/null bs=64M count=1; head -c 64M /dev/zero | wc -c; cat /dev/zero | head -c 80M > /dev/shm/x',
-        {
-          resources: { memoryBytes: 16 << 20, memorySwapBytes: 16 << 20 },
-          shmSizeBytes: 1 << 30,
-        },
-      ),
+      shell('exec dd if=/dev/zero of=/dev/shm/x bs=1048576 count=80', {
+        resources: { memoryBytes: 16 << 20, memorySwapBytes: 16 << 20 },
+        shmSizeBytes: 1 << 30,
+      }),
     )
     await bench.containers.wait(id, 'not-running', signal)
-    expect(bench.containers.inspect(id).state.exitCode).not.toBe(0)
+    expect(bench.containers.inspect(id).state).toMatchObject({ exitCode: 137, oomKilled: true })
     await remove(id)
   })
 
@@ -171,6 +168,55 @@ describe('a container', () => {
       }),
     )
     expect(output).toBe('opened\nmounted\n')
+  })
+
+  it('shares namespaces of another container or of the host', async () => {
+    const first = await started(shell('sleep 61', { name: 'base', networkMode: 'none' }))
+    const mode = 'container:base'
+    const second = await started(
+      shell('sleep 62', { pidMode: mode, ipcMode: mode, networkMode: mode, utsMode: 'host' }),
+    )
+    const kinds = async (pid: number | 'self') =>
+      Object.fromEntries(
+        await Promise.all(
+          ['pid', 'ipc', 'net', 'uts', 'mnt', 'cgroup'].map(async (kind) => [
+            kind,
+            await readlink(`/proc/${pid}/ns/${kind}`),
+          ]),
+        ),
+      )
+    const [a, b, host] = await Promise.all([kinds(first.pid), kinds(second.pid), kinds('self')])
+    expect([b.pid, b.ipc, b.net, b.uts]).toEqual([a.pid, a.ipc, a.net, host.uts])
+    expect(new Set([a.mnt, b.mnt, host.mnt, a.cgroup, b.cgroup, host.cgroup]).size).toBe(6)
+    await bench.containers.stop(second.id, { timeoutSeconds: 0 }, signal)
+    expect(bench.containers.inspect(first.id).state.status).toBe('running')
+    await remove(first.id)
+    await remove(second.id)
+    const { output } = await run(shell('ps | grep -c vitest', { pidMode: 'host', ipcMode: 'host' }))
+    expect(Number(output)).toBeGreaterThan(0)
+  })
+
+  it('mounts folders and files of the host', async () => {
+    const source = join(bench.top, 'host')
+    await mkdir(source)
+    await writeFile(join(source, 'file'), 'from the host\n')
+    const bind = { kind: 'bind', readOnly: true } as const
+    const { output } = await run(
+      shell('cat /a/file /etc/one; touch /a/x 2>/dev/null || echo ro; ls -d /new', {
+        mounts: [
+          { ...bind, source, target: '/a' },
+          { ...bind, source: join(source, 'file'), target: '/etc/one' },
+          { ...bind, source: join(source, 'made'), target: '/new', createSource: true },
+        ],
+      }),
+    )
+    expect(output).toBe('from the host\nfrom the host\nro\n/new\n')
+    const missing = shell('true', { mounts: [{ ...bind, source: '/nowhere', target: '/a' }] })
+    const { id } = await bench.containers.create(missing, signal)
+    await expect(bench.containers.start(id, signal)).rejects.toThrow(
+      /bind source path does not exist: \/nowhere/,
+    )
+    await remove(id)
   })
 
   it('has a read-only root with writable tmpfs and volume', async () => {
