@@ -84,7 +84,7 @@ function makeCheckoutDisk(folder: string, command: readonly string[]): string {
   mkdirSync(copy)
   execFileSync('sh', [
     '-c',
-    'cd "$1" && tar -cf - --exclude=./.git --exclude=./node_modules/@typescript --exclude=./node_modules/@biomejs . | tar -xf - -C "$2"',
+    'cd "$1" && tar -cf - --exclude=./.git --exclude=./node_modules/.vitest-cache --exclude=./node_modules/@typescript --exclude=./node_modules/@biomejs . | tar -xf - -C "$2"',
     'sh',
     top,
     copy,
