@@ -89,6 +89,7 @@ export function planContainer(
     ...(security.procMount === 'Unmasked' ? { maskedPaths: [], readonlyPaths: [] } : {}),
     pidMode: pod.spec.hostPID ? 'host' : 'private',
     ipcMode: pod.spec.hostIPC ? 'host' : 'private',
+    utsMode: pod.spec.hostNetwork ? 'host' : 'private',
     oomScoreAdj: oomScore(pod, container, context.node.memoryBytes),
     // The pod planner restarts; the container engine must not.
     restart: { name: 'no', maximumRetryCount: 0 },

@@ -1,95 +1,18 @@
 import { describe, expect, it } from 'vitest'
-import { controllers } from '../control/controllers.ts'
-import { heartbeatController } from '../control/node.ts'
 import { isActive, isReady } from '../control/pods.ts'
-import { eventFor } from '../object/event.ts'
-import type { KubeObject } from '../object/meta.ts'
-import type { Pod } from '../object/types.generated.ts'
-import { type Behaviour, usualBehaviour } from './pod-life.ts'
-import type { Random } from './random.ts'
-import { Simulation } from './simulation.ts'
-
-const seeds = Array.from({ length: 40 }, (_, i) => i + 1)
-const working = controllers.filter((controller) => controller !== heartbeatController)
-const metadata = { name: 'db', namespace: 'shop' }
-
-function behaviour(pod: Pod, random: Random): Behaviour {
-  const image = pod.spec.containers[0]?.image ?? ''
-  const { readyMs, ...never } = usualBehaviour(pod, random)
-  if (image.startsWith('bad')) return never
-  if (image.startsWith('task')) return { ...never, runMs: random.between(10, 5_000), exitCode: 0 }
-  if (image.startsWith('fail')) return { ...never, runMs: random.between(10, 100), exitCode: 1 }
-  return { ...never, readyMs: readyMs ?? 0 }
-}
-
-function open(seed: number, options: Partial<ConstructorParameters<typeof Simulation>[0]> = {}): Simulation {
-  const simulation = new Simulation({ seed, controllers: working, behaviour, ...options })
-  simulation.world.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } })
-  const addresses = [{ type: 'InternalIP', address: '192.0.2.1' }]
-  simulation.world.create({
-    apiVersion: 'v1',
-    kind: 'Node',
-    metadata: { name: 'here' },
-    status: { addresses },
-  })
-  simulation.run()
-  return simulation
-}
-
-function change(simulation: Simulation, object: KubeObject, spec: object): void {
-  const present = simulation.world.view.get(
-    object.kind as 'Pod',
-    object.metadata.namespace ?? '',
-    object.metadata.name ?? '',
-  )
-  simulation.world.update({ ...present, spec: { ...present?.spec, ...spec } } as KubeObject)
-}
-
-function remove(
-  simulation: Simulation,
-  kind: 'StatefulSet' | 'Deployment' | 'Namespace',
-  name: string,
-  propagation?: 'Foreground' | 'Orphan',
-): void {
-  const namespace = kind === 'Namespace' ? '' : 'shop'
-  simulation.world.remove({ kind, namespace, name }, undefined, propagation)
-}
-
-const pods = (simulation: Simulation) => simulation.world.view.list('Pod', 'shop')
-const names = (objects: readonly KubeObject[]) => objects.map((object) => object.metadata.name).sort()
-const template = (image: string, pod: object = {}) => ({
-  metadata: { labels: { app: 'db' } },
-  spec: { containers: [{ name: 'a', image }], ...pod },
-})
-const statefulSet = (spec: object = {}): KubeObject => ({
-  apiVersion: 'apps/v1',
-  kind: 'StatefulSet',
+import type { Simulation } from './simulation.ts'
+import {
+  change,
+  each,
+  job,
   metadata,
-  spec: {
-    replicas: 3,
-    serviceName: 'db',
-    selector: { matchLabels: { app: 'db' } },
-    template: template('db:1'),
-    volumeClaimTemplates: [
-      {
-        metadata: { name: 'data' },
-        spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
-      },
-    ],
-    ...spec,
-  },
-})
-const job = (spec: object): KubeObject => ({ apiVersion: 'batch/v1', kind: 'Job', metadata, spec })
-
-function each(run: (seed: number) => void): void {
-  for (const seed of seeds) {
-    try {
-      run(seed)
-    } catch (error) {
-      throw new Error(`seed ${seed}`, { cause: error })
-    }
-  }
-}
+  names,
+  open,
+  pods,
+  remove,
+  statefulSet,
+  template,
+} from './workloads.testkit.ts'
 
 describe('a StatefulSet', () => {
   it('makes its pods in order, one when the one before is ready, each with a bound claim', () => {
@@ -355,137 +278,5 @@ describe('deletion', () => {
       simulation.run()
       expect(simulation.world.all().map((object) => object.kind)).toEqual(['Node'])
     })
-  })
-})
-
-describe('a Service', () => {
-  it('follows its pods, by named ports too, and is balanced by the node', () => {
-    const simulation = open(1)
-    const spec = { type: 'LoadBalancer', selector: { app: 'db' }, ports: [{ port: 80, targetPort: 'http' }] }
-    simulation.world.create({ apiVersion: 'v1', kind: 'Service', metadata, spec })
-    const pod = (name: string, containerPort: number) =>
-      simulation.world.create({
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { name, namespace: 'shop', labels: { app: 'db' } },
-        spec: { containers: [{ name: 'a', image: 'db:1', ports: [{ name: 'http', containerPort }] }] },
-      })
-    pod('a', 80)
-    pod('b', 80)
-    pod('c', 8080)
-    simulation.run()
-    const slices = () =>
-      simulation.world.view
-        .list('EndpointSlice', 'shop')
-        .map((slice) => ({
-          port: slice.ports?.[0]?.port ?? 0,
-          ready: slice.endpoints.map(
-            (endpoint) => `${endpoint.targetRef?.name} ${endpoint.conditions?.ready}`,
-          ),
-        }))
-        .sort((a, b) => a.port - b.port)
-    expect(slices()).toEqual([
-      { port: 80, ready: ['a true', 'b true'] },
-      { port: 8080, ready: ['c true'] },
-    ])
-    expect(simulation.world.view.get('Service', 'shop', 'db')?.status?.loadBalancer?.ingress).toEqual([
-      { ip: '192.0.2.1', ipMode: 'VIP' },
-    ])
-    simulation.world.remove({ kind: 'Pod', namespace: 'shop', name: 'c' })
-    simulation.run()
-    expect(slices()).toEqual([{ port: 80, ready: ['a true', 'b true'] }])
-    const other = simulation.world.view.get('Pod', 'shop', 'b')
-    simulation.world.update({ ...other, metadata: { ...other?.metadata, labels: {} } } as KubeObject)
-    simulation.run()
-    expect(slices()).toEqual([{ port: 80, ready: ['a true'] }])
-    expect(simulation.wanted()).toEqual([])
-  })
-})
-
-describe('a claim', () => {
-  const claim = (spec: object): KubeObject => ({
-    apiVersion: 'v1',
-    kind: 'PersistentVolumeClaim',
-    metadata,
-    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '5Gi' } }, ...spec },
-  })
-  const volume = (name: string, storage: string) => ({
-    apiVersion: 'v1',
-    kind: 'PersistentVolume',
-    metadata: { name },
-    spec: { capacity: { storage }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' } },
-  })
-  const bound = (simulation: Simulation) =>
-    simulation.world.view.get('PersistentVolumeClaim', 'shop', 'db')?.spec.volumeName
-
-  it('takes the smallest volume that fits, else gets a new one', () => {
-    const simulation = open(1)
-    for (const [name, size] of [
-      ['small', '1Gi'],
-      ['large', '50Gi'],
-      ['fits', '6Gi'],
-    ] as const)
-      simulation.world.create(volume(name, size))
-    simulation.world.create(claim({ storageClassName: '' }))
-    simulation.run()
-    expect(bound(simulation)).toBe('fits')
-    const other = open(1)
-    other.world.create(claim({ storageClassName: 'fast' }))
-    other.run()
-    expect(other.world.view.list('PersistentVolume')[0]?.spec).toMatchObject({
-      csi: { volumeHandle: 'shop_db' },
-      storageClassName: 'fast',
-      capacity: { storage: '5Gi' },
-    })
-  })
-
-  it('stays while a pod uses it', () => {
-    const simulation = open(1)
-    simulation.world.create(claim({}))
-    const volumes = [{ name: 'v', persistentVolumeClaim: { claimName: 'db' } }]
-    const spec = { containers: [{ name: 'a', image: 'db:1' }], volumes }
-    simulation.world.create({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: 'p', namespace: 'shop' },
-      spec,
-    })
-    simulation.run()
-    simulation.world.remove({ kind: 'PersistentVolumeClaim', namespace: 'shop', name: 'db' })
-    simulation.run()
-    expect(simulation.world.view.list('PersistentVolumeClaim', 'shop')).toHaveLength(1)
-    simulation.world.remove({ kind: 'Pod', namespace: 'shop', name: 'p' })
-    simulation.run()
-    expect(simulation.world.view.list('PersistentVolumeClaim', 'shop')).toEqual([])
-    expect(simulation.world.view.list('PersistentVolume')).toEqual([])
-  })
-})
-
-describe('placement', () => {
-  it('says why a pod has no node', () => {
-    const simulation = open(1)
-    const spec = { containers: [{ name: 'a', image: 'db:1' }], nodeSelector: { disk: 'ssd' } }
-    simulation.world.create({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
-    simulation.run()
-    expect(pods(simulation)[0]?.status?.conditions?.[0]).toMatchObject({
-      type: 'PodScheduled',
-      status: 'False',
-      reason: 'Unschedulable',
-      message: "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
-    })
-    expect(simulation.wanted()).toEqual([])
-  })
-})
-
-describe('an event', () => {
-  it('is forgotten after an hour', () => {
-    const simulation = open(1)
-    const content = { type: 'Normal', reason: 'A', message: 'b', source: 'c' } as const
-    const about = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'shop', uid: 'u' } }
-    simulation.world.create(eventFor(about, content, { before: undefined, now: simulation.now }))
-    simulation.run(3_500_000)
-    expect(simulation.world.view.list('Event', 'shop')).toHaveLength(1)
-    simulation.run()
-    expect(simulation.world.view.list('Event', 'shop')).toEqual([])
   })
 })

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../base/host/clock.ts'
@@ -306,6 +306,18 @@ describe('pods on a real machine', () => {
     )
     world.remove({ kind: 'Deployment', namespace: 'shop', name: 'web' })
     await until(() => world.view.list('Pod', 'shop').length === 0, 'all pods go')
+  })
+
+  it('may have the network of the host', async () => {
+    makePod({
+      restartPolicy: 'Never',
+      hostNetwork: true,
+      containers: [sh('app', 'readlink /proc/self/ns/net')],
+    })
+    await until(() => pod()?.status?.phase === 'Succeeded', 'the pod succeeds')
+    expect((await logOf('web', 'app')).trim()).toBe(await readlink('/proc/self/ns/net'))
+    expect(pod()?.status).toMatchObject({ podIP: '192.0.2.1', hostIP: '192.0.2.1' })
+    await removed()
   })
 
   it('are killed when their objects are gone at once', async () => {

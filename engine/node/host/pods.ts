@@ -155,6 +155,7 @@ export class Pods implements AsyncDisposable {
   async #round(pod: Pod, entry: Entry, present: boolean): Promise<{ acted: boolean; finished: boolean }> {
     const { clock, reporter, facts } = this.#options
     const observed = await observe(pod, this.#options)
+    forgetRuns(entry, observed)
     const now = clock.now()
     const status = statusOf(pod, observed, entry.memory, { hostAddress: facts.address, now })
     if (present && !isDeepStrictEqual(status, pod.status)) {
@@ -264,4 +265,12 @@ function forsaken(pod: Pod, now: number): Pod {
     ...pod,
     metadata: { ...pod.metadata, deletionTimestamp: timeText(now), deletionGracePeriodSeconds: 0 },
   }
+}
+
+/** What is remembered of runs that are gone is of no use. */
+function forgetRuns(entry: Entry, observed: Observed): void {
+  const ids = new Set(observed.containers.map((run) => run.id))
+  if ([...entry.memory.probes.keys()].every((id) => ids.has(id))) return
+  const probes = new Map([...entry.memory.probes].filter(([id]) => ids.has(id)))
+  entry.memory = { ...entry.memory, probes }
 }
