@@ -12,7 +12,7 @@ import { Relay } from '../../runtime/host/relay.ts'
 import { Supervisor } from '../../runtime/host/supervisor.ts'
 import { cgroupFolders } from '../../runtime/oci/cgroups.ts'
 import type { Change, Collection } from '../../store/collection.ts'
-import type { ContainerRecord, ContainerSettings } from '../container.ts'
+import type { ContainerRecord, ContainerSettings, LogOptions } from '../container.ts'
 import type { ImageSource, Launcher, VolumeSource } from '../ports.ts'
 import { Containers } from './containers.ts'
 import type { Engine } from './engine.ts'
@@ -229,4 +229,34 @@ export async function remains(bench: Pick<Bench, 'top' | 'engine' | 'containers'
     found.push(...(await readdir(folder).catch(() => [])).map((name) => join(folder, name)))
   }
   return found
+}
+
+/** A device that needs no capability but is not docker's to give: loop-control. */
+export const foreign =
+  'mknod /tmp/loop c 10 237 && (: < /tmp/loop) 2>/dev/null && echo opened || echo refused'
+
+/** What most tests do with a container. `get` gives the bench, which is opened after the tests are declared. */
+export function driver(get: () => Bench) {
+  const { signal } = new AbortController()
+  const collect = async (id: string, options: Partial<LogOptions> = {}): Promise<string> => {
+    const parts: Uint8Array[] = []
+    const lines = get().containers.logs(id, { stdout: true, stderr: true, ...options }, signal)
+    for await (const { content } of lines) parts.push(content)
+    return Buffer.concat(parts).toString()
+  }
+  const started = async (settings: ContainerSettings): Promise<{ id: string; pid: number }> => {
+    const { id } = await get().containers.create(settings, signal)
+    await get().containers.start(id, signal)
+    return { id, pid: get().containers.inspect(id).state.pid }
+  }
+  const remove = (id: string): Promise<void> => get().containers.remove(id, { force: true, volumes: true })
+  /** Runs it to the end, and removes it. */
+  const run = async (settings: ContainerSettings): Promise<{ code: number; output: string }> => {
+    const { id } = await started(settings)
+    const { exitCode } = await get().containers.wait(id, 'not-running', signal)
+    const output = await collect(id)
+    await get().containers.remove(id, { force: false, volumes: true })
+    return { code: exitCode, output }
+  }
+  return { collect, started, remove, run }
 }
