@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, rmdir, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { hostTool } from '../../../test/tools/host-tool.ts'
@@ -10,7 +10,6 @@ import { readExit } from '../../runtime/host/exit.ts'
 import { launch, launcherFile } from '../../runtime/host/launcher.ts'
 import { Relay } from '../../runtime/host/relay.ts'
 import { Supervisor } from '../../runtime/host/supervisor.ts'
-import { cgroupFolders } from '../../runtime/oci/cgroups.ts'
 import type { Change, Collection } from '../../store/collection.ts'
 import type { ContainerRecord, ContainerSettings, LogOptions } from '../container.ts'
 import type { ImageSource, Launcher, VolumeSource } from '../ports.ts'
@@ -176,9 +175,6 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
       for (const { id } of sandboxes.list()) await sandboxes.remove(id)
       await containers[Symbol.asyncDispose]()
       await networks.close({ remove: true })
-      for (const folder of cgroupFolders({ ...engine.cgroups, parent: '' }, engine.cgroups.parent.slice(1))) {
-        await rmdir(folder).catch(() => undefined)
-      }
       await relay[Symbol.asyncDispose]()
       await using last = await Relay.open({ launcher: launcherFile(), log })
       await last.unpin(netns)

@@ -380,7 +380,7 @@ export class Life {
     return { containers, sandboxes: new Set(own.map(([id]) => id)) }
   }
 
-  /** Lets go of everything; containers go on. */
+  /** Lets go of everything; containers go on. Without any, nothing of berth's is left in the cgroups. */
   async close(): Promise<void> {
     this.#closing.abort(new BerthError('UNAVAILABLE', 'The daemon is stopping'))
     for (const timer of this.#timers.values()) clearTimeout(timer)
@@ -388,5 +388,8 @@ export class Life {
     await this.alone.idle()
     await this.settled()
     await Promise.all([...this.live.values()].map(({ supervisor }) => supervisor[Symbol.asyncDispose]()))
+    // Berth's own cgroup stays only around containers that run.
+    const { hierarchies, parent } = this.engine.cgroups
+    for (const { mount } of hierarchies) await rmdir(mount + parent).catch(() => undefined)
   }
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -145,5 +146,7 @@ describe('on the unified hierarchy alone', () => {
     expect(await read(join(folder, 'cgroup.procs'))).toContain(String(containers.inspect(id).state.pid))
     await containers.remove(id, { force: true, volumes: true })
     expect(await remains(second)).toEqual([])
+    await containers[Symbol.asyncDispose]()
+    expect(existsSync(join(folder, '..'))).toBe(false)
   })
 })
