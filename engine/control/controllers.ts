@@ -1,7 +1,6 @@
 import { claimController } from './claim.ts'
 import type { Controller } from './decision.ts'
 import { deploymentController } from './deployment.ts'
-import { eventExpiryController } from './event-expiry.ts'
 import { garbageController } from './garbage.ts'
 import { jobController } from './job.ts'
 import { namespaceController } from './namespace.ts'
@@ -25,5 +24,4 @@ export const controllers: readonly Controller[] = [
   serviceController,
   garbageController,
   heartbeatController,
-  eventExpiryController,
 ]

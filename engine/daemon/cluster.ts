@@ -21,6 +21,7 @@ import type { Networks } from '../network/host/networks.ts'
 import { PodVolumes } from '../node/host/pod-volumes.ts'
 import { Pods } from '../node/host/pods.ts'
 import { ServiceProxy } from '../node/host/service-proxy.ts'
+import { VolumeCollector } from '../node/host/volume-collector.ts'
 import { type MachineFacts, nodeObject } from '../node/node-object.ts'
 import type { ImageEngine, PodReporter } from '../node/ports.ts'
 import { kindNamed } from '../object/kinds.ts'
@@ -80,6 +81,18 @@ export async function openCluster(parts: ClusterParts): Promise<AsyncDisposable>
       signal,
     }),
   )
+  const collector = stack.use(
+    new VolumeCollector({
+      volumes: parts.engine.volumes,
+      view: { volume: (name) => view.get('PersistentVolume', '', name) },
+      release: async (volume) => {
+        const request = { kind: kindNamed('PersistentVolume'), namespace: '', manager: 'kubelet' }
+        await kubernetes.writes.update(volume.metadata.name ?? '', volume, request)
+      },
+      log,
+      signal,
+    }),
+  )
   await pods.recover()
   const fatal = (error: unknown) => {
     if (!signal.aborted) parts.onFatal(error instanceof Error ? error : new Error(messageOf(error)))
@@ -87,6 +100,7 @@ export async function openCluster(parts: ClusterParts): Promise<AsyncDisposable>
   const feeding = feed(objects, signal, (object) => {
     pods.notice(object)
     services.notice(object)
+    collector.notice(object)
   }).catch(fatal)
   const controlling = runControllers(
     { objects, writes: kubernetes.writes, controllers, clock, log },

@@ -64,7 +64,7 @@ export interface VolumeEngine {
   ensure(name: string): Promise<{ readonly folder: string }>
 }
 
-/** Mounts that volumes in memory need; both idempotent. */
+/** Mounts that volumes in memory need; `unmount` is idempotent. */
 export interface Mounter {
   mountTmpfs(target: string, options: { readonly sizeBytes?: number }): Promise<void>
   unmount(target: string): Promise<void>

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { eventFor } from '../object/event.ts'
 import type { KubeObject } from '../object/meta.ts'
 import type { Simulation } from './simulation.ts'
 import { metadata, open, pods } from './workloads.testkit.ts'
@@ -120,18 +119,5 @@ describe('placement', () => {
       message: "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
     })
     expect(simulation.wanted()).toEqual([])
-  })
-})
-
-describe('an event', () => {
-  it('is forgotten after an hour', () => {
-    const simulation = open(1)
-    const content = { type: 'Normal', reason: 'A', message: 'b', source: 'c' } as const
-    const about = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'shop', uid: 'u' } }
-    simulation.world.create(eventFor(about, content, { before: undefined, now: simulation.now }))
-    simulation.run(3_500_000)
-    expect(simulation.world.view.list('Event', 'shop')).toHaveLength(1)
-    simulation.run()
-    expect(simulation.world.view.list('Event', 'shop')).toEqual([])
   })
 })

@@ -90,7 +90,8 @@ export class PodVolumes {
       const tokens = await Promise.all(plan.tokens.map((token) => this.#tokenFile(pod, token)))
       return writeState(path, [...plan.files, ...tokens], gid)
     }
-    if (plan.memory) {
+    // A second mount would hide what is in the first.
+    if (plan.memory && (await stat(path)).dev === (await stat(dirname(path))).dev) {
       await this.#options.mounter.mountTmpfs(
         path,
         plan.sizeBytes === undefined ? {} : { sizeBytes: plan.sizeBytes },
