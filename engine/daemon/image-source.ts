@@ -1,6 +1,6 @@
 import type { ImageSource, ImageView, PullStep } from '../api/docker/engine.ts'
 import { parsePlatform } from '../distribution/platform.ts'
-import { formatReference, parseReference, withDefaultTag } from '../distribution/reference.ts'
+import { familiar, formatReference, parseReference, withDefaultTag } from '../distribution/reference.ts'
 import type { Images } from '../image/host/images.ts'
 import type { ImageRecord } from '../image/image.ts'
 import type { LayerProgress } from '../image/progress.ts'
@@ -12,10 +12,9 @@ export function dockerImages(images: Images): ImageSource {
       const name = withDefaultTag(parseReference(reference))
       const before = images.get(formatReference(name))
       const { registry, repository } = name
-      const shown = registry === 'docker.io' ? repository : `${repository}`
       let opened = false
       const open = () => {
-        if (!opened) onStep({ status: `Pulling from ${shown}`, id: name.tag ?? name.digest ?? '' })
+        if (!opened) onStep({ status: `Pulling from ${repository}`, id: name.tag ?? name.digest ?? '' })
         opened = true
       }
       const record = await images.pull(reference, {
@@ -35,9 +34,8 @@ export function dockerImages(images: Images): ImageSource {
       const digest = record.digests.find((one) => one.startsWith(`${registry}/${repository}@`))
       if (digest) onStep({ status: `Digest: ${digest.slice(digest.indexOf('@') + 1)}` })
       const same = before?.id === record.id
-      const target = reference.includes(':') || reference.includes('@') ? reference : `${reference}:latest`
       onStep({
-        status: `Status: ${same ? 'Image is up to date' : 'Downloaded newer image'} for ${target}`,
+        status: `Status: ${same ? 'Image is up to date' : 'Downloaded newer image'} for ${familiar(name)}`,
       })
     },
     get: (ref) => view(images.get(ref)),

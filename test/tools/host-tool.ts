@@ -15,6 +15,7 @@ export interface HostTool {
 const packages = {
   busybox: { package: 'busybox-static' },
   brctl: { package: 'bridge-utils' },
+  docker: { package: 'docker.io' },
   dockerd: { package: 'docker.io' },
   ip: { package: 'iproute2' },
   iptables: { package: 'iptables', file: 'iptables-nft' },

@@ -134,13 +134,7 @@ export function containerRoutes(engine: DockerEngine, execs: ExecTable): Route[]
       answer: async (x) => {
         const record = views.inspect(x.parameters[0] ?? '')
         if (record.state.status === 'running') return x.empty(304)
-        try {
-          await life.start(record.id, x.signal)
-        } catch (error) {
-          // As with dockerd: `run --rm` waits for the removal also when nothing ran.
-          if (record.settings.autoRemove) await life.remove(record.id, { force: true, volumes: true })
-          throw error
-        }
+        await life.start(record.id, x.signal)
         x.empty()
       },
     },

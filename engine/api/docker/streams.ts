@@ -185,10 +185,14 @@ export async function attach(
   const session = engine.streams.attach(id, wants, gone.signal)
   session.catch(() => undefined)
   accept(connection, !settings.terminal)
+  if (!on('stream')) {
+    connection.socket.end()
+    return
+  }
   try {
-    if (on('stream'))
-      await join(connection, await session, { multiplexed: !settings.terminal, stdin: wants.stdin })
-  } finally {
+    await join(connection, await session, { multiplexed: !settings.terminal, stdin: wants.stdin })
+  } catch {
+    // The start failed, and its own answer says why: on a stream there is no place for an error any more.
     connection.socket.end()
   }
 }
