@@ -1,4 +1,4 @@
-import type { HostPort } from '../network/ports.ts'
+import { type HostPort, portsMeet } from '../network/ports.ts'
 import type { ClusterObject } from '../release/cluster.ts'
 
 interface ServiceShape {
@@ -8,8 +8,14 @@ interface ServiceShape {
   }
 }
 
-/** The ports of this machine that a chart's Services of type LoadBalancer will take. */
-export function chartPorts(objects: readonly ClusterObject[]): HostPort[] {
+/** The ports of this machine that a release's objects will take and those before did not have. */
+export function newPorts(objects: readonly ClusterObject[], before: readonly ClusterObject[]): HostPort[] {
+  const held = hostPorts(before)
+  return hostPorts(objects).filter((port) => !held.some((other) => portsMeet(port, other)))
+}
+
+/** A Service of type LoadBalancer has its ports on the machine itself. */
+function hostPorts(objects: readonly ClusterObject[]): HostPort[] {
   return objects
     .filter(({ kind }) => kind === 'Service')
     .map((object) => (object as unknown as ServiceShape).spec)

@@ -31,7 +31,7 @@ import { serveReleases } from '../release/host/serve.ts'
 import type { Relay } from '../runtime/host/relay.ts'
 import { cgroupFolders } from '../runtime/oci/cgroups.ts'
 import type { ObjectStore } from '../store/objects.ts'
-import { chartPorts } from './chart-ports.ts'
+import { newPorts } from './chart-ports.ts'
 import type { Config } from './config.ts'
 import { openTokens } from './tokens.ts'
 
@@ -111,7 +111,7 @@ export async function openCluster(parts: ClusterParts): Promise<AsyncDisposable>
       client: new KubernetesClient(inProcessTransport(kubernetes.serve)),
       clock,
       log,
-      check: (rendered) => networks.checkPorts(chartPorts(rendered)),
+      check: (rendered, before) => networks.checkPorts(newPorts(rendered, before)),
     }),
   )
   stack.defer(async () => {

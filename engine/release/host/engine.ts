@@ -33,8 +33,15 @@ export interface EngineOptions {
   readonly random: (size: number) => Uint8Array
   /** Told of each record that is damaged and passed over. */
   readonly onUnreadable?: (error: unknown) => void
-  /** What must hold before an operation writes anything, such as free ports; throws what is wrong. */
-  readonly check?: (objects: readonly ClusterObject[], signal: AbortSignal) => Promise<void>
+  /**
+   * What must hold before an operation writes anything, such as free ports; throws what is wrong. `before` are the
+   * objects of the release's revisions that this one follows: what they hold is no conflict.
+   */
+  readonly check?: (
+    objects: readonly ClusterObject[],
+    before: readonly ClusterObject[],
+    signal: AbortSignal,
+  ) => Promise<void>
 }
 
 interface Running {
@@ -262,7 +269,7 @@ export class ReleaseEngine {
       cluster,
       signal,
     )
-    await this.#options.check?.(objectsOf(rendered.manifest, namespace, namespaced), signal)
+    await this.#options.check?.(objectsOf(rendered.manifest, namespace, namespaced), before, signal)
     if (request.dryRun) return withInfo(stored, { description: 'Dry run complete' }).record
     if (newNamespace)
       await cluster.apply(
