@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { BerthError, messageOf } from '../../base/error.ts'
@@ -16,9 +17,11 @@ export interface LaunchVia {
   readonly launcher?: string
 }
 
-/** The launcher's program. */
+/** The launcher's program: built on this machine, or in an installed package the prebuilt one. */
 export function launcherFile(): string {
-  return join(packageRoot(), 'dist/launcher')
+  const built = join(packageRoot(), 'dist/launcher')
+  if (existsSync(built)) return built
+  return join(packageRoot(), `engine/runtime/launcher/prebuilt/launcher-${process.arch}`)
 }
 
 /**
