@@ -77,13 +77,18 @@ export interface Hold {
 export class Keeper implements AsyncDisposable {
   readonly #path: string
   readonly #connection: Connection
-  /** Resolves when the keeper is gone: the daemon has to end, the next keeper needs its lock. */
+  #disposed = false
+  /** Resolves when the keeper is gone, not when this is: the daemon has to end, the next keeper needs its lock. */
   readonly closed: Promise<void>
 
   private constructor(path: string, connection: Connection) {
     this.#path = path
     this.#connection = connection
-    this.closed = connection.closed
+    this.closed = new Promise((resolve) => {
+      connection.closed.then(() => {
+        if (!this.#disposed) resolve()
+      })
+    })
   }
 
   /** Connects to `keeper.sock` (`BERTH_KEEPER` in a daemon's environment). */
@@ -120,6 +125,7 @@ export class Keeper implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true
     this.#connection.close()
     await this.#connection.closed
   }
