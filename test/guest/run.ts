@@ -8,13 +8,13 @@
  * as a second disk, so the guest has no network but its own loopback.
  */
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 const top = join(import.meta.dirname, '../..')
 const cache = join(homedir(), '.cache/berth')
-const system = join(cache, 'guest-trixie')
 const packages = [
   'linux-image-cloud-amd64',
   'initramfs-tools',
@@ -26,6 +26,7 @@ const packages = [
   'bridge-utils',
   'busybox-static',
   'ca-certificates',
+  'docker.io',
 ]
 
 /** PID 1 of the guest. The kernel's panic at its end is what powers the machine off (`-no-reboot`, `panic=-1`). */
@@ -50,6 +51,9 @@ sync
 echo o > /proc/sysrq-trigger
 sleep 60
 `
+
+const version = createHash('sha256').update(packages.join()).update(init).digest('hex').slice(0, 12)
+const system = join(cache, `guest-${version}`)
 
 function ensureSystem(): void {
   if (existsSync(join(system, 'disk.ext4'))) return

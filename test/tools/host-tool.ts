@@ -47,7 +47,7 @@ export async function hostTool(program: keyof typeof packages): Promise<HostTool
         LD_LIBRARY_PATH: libraries.map((path) => join(root, path)).join(delimiter),
         XTABLES_LIBDIR: join(root, 'usr/lib', triplet(), 'xtables'),
         // What it starts in its turn lies beside it.
-        PATH: [process.env.PATH, ...standard, ...folders].join(delimiter),
+        PATH: [process.env.PATH, ...standard, links, ...folders].join(delimiter),
       },
     }
   }
