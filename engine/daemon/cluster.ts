@@ -94,6 +94,9 @@ export async function openCluster(parts: ClusterParts): Promise<AsyncDisposable>
     }),
   )
   await pods.recover()
+  // Who asks for a name after this finds every service: an answer "no such name" would be believed.
+  services.notice({ kind: 'Service' })
+  await services.settled()
   const fatal = (error: unknown) => {
     if (!signal.aborted) parts.onFatal(error instanceof Error ? error : new Error(messageOf(error)))
   }

@@ -57,7 +57,8 @@ const closeGraceMs = 1000
 
 /**
  * Everything joined. Order of start: what is recorded (store), what the kernel is asked through (relay), networks,
- * images, volumes, containers (found again, restart policies hold), then the sockets. It ends in the reverse order;
+ * images, volumes, containers (found again, restart policies hold), objects (pods, services), then names and the
+ * sockets, where questions have waited in the kernel's queues. It ends in the reverse order;
  * containers go on.
  */
 export class Daemon implements AsyncDisposable {
@@ -150,20 +151,6 @@ export class Daemon implements AsyncDisposable {
         await rmdir(join(mount, cgroups.parent)).catch(() => undefined)
     })
     const containers = stack.use(await Containers.open(engine, { sandboxes }))
-    const dnsAt = (name: string) => {
-      const fd = options.descriptors.get(name)
-      return fd === undefined ? { address: networks.dnsAddress, port: 53 } : { fd }
-    }
-    stack.use(
-      await serveDns({
-        udp: dnsAt('dns-udp'),
-        tcp: dnsAt('dns-tcp'),
-        names: networks.names,
-        local: [config.network.subnet, config.network.serviceSubnet],
-        upstream: resolvConf('/etc/resolv.conf', [networks.dnsAddress]),
-        log,
-      }),
-    )
     const facts = await machineFacts({ config, instance, cgroupVersion: cgroups.version })
     const docker = new DockerApi(
       {
@@ -207,6 +194,20 @@ export class Daemon implements AsyncDisposable {
           maxFiles: config.logs.maxFiles,
         },
         onFatal: options.onFatal,
+      }),
+    )
+    const dnsAt = (name: string) => {
+      const fd = options.descriptors.get(name)
+      return fd === undefined ? { address: networks.dnsAddress, port: 53 } : { fd }
+    }
+    stack.use(
+      await serveDns({
+        udp: dnsAt('dns-udp'),
+        tcp: dnsAt('dns-tcp'),
+        names: networks.names,
+        local: [config.network.subnet, config.network.serviceSubnet],
+        upstream: resolvConf('/etc/resolv.conf', [networks.dnsAddress]),
+        log,
       }),
     )
     const servers = await openSockets(options, docker, kubernetes)

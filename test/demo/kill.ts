@@ -2,15 +2,12 @@
 import { Resolver } from 'node:dns/promises'
 import { startLoad } from './load.ts'
 import { containers, isAlive, type RunningContainer } from './machine.ts'
-import type { Platform } from './platform.ts'
+import { nameServer, type Platform } from './platform.ts'
 import type { Guestbook } from './release.ts'
 import { startTime } from './snapshot.ts'
 import { check, type Stage, say, until } from './stage.ts'
 
 const settings = { perSecond: 120, timeoutMs: 5000 }
-
-/** The name server of all containers: the first address of the default network. */
-const nameServer = '10.210.0.1'
 
 export async function killContainer(stage: Stage, guestbook: Guestbook): Promise<void> {
   const load = startLoad(urls(guestbook), settings)

@@ -8,6 +8,12 @@ import { makeDemoImages } from './images.ts'
 import { apiGet, childrenOf, freePort, isAlive } from './machine.ts'
 import { berth, berthFile, check, DemoFailure, type Stage, say, until } from './stage.ts'
 
+/** Other addresses than a berth that already runs on this machine has. */
+const network = { subnet: '10.220.0.0/16', serviceSubnet: '10.221.0.0/16' }
+
+/** The name server of all containers: the first address of the default network. */
+export const nameServer = '10.220.0.1'
+
 export class Platform {
   readonly #stage: Stage
   #registryProcess: ChildProcess | undefined
@@ -45,7 +51,7 @@ export class Platform {
     const config = join(this.#stage.folder, 'config.json')
     await writeFile(
       config,
-      JSON.stringify({ registries: { 'docker.io': { mirrors: [`http://${this.registry}`] } } }),
+      JSON.stringify({ registries: { 'docker.io': { mirrors: [`http://${this.registry}`] } }, network }),
     )
     const { root, run } = this.#stage
     this.#keeper = this.#spawn(['daemon', '--root', root, '--run', run, '--config', config], 'daemon.log')
@@ -81,6 +87,7 @@ export class Platform {
     if (options.force && this.keeperPid !== 0 && isAlive(this.keeperPid)) await this.#removeAll()
     for (const child of [this.#keeper, this.#registryProcess]) {
       if (!child || child.exitCode !== null || child.signalCode !== null) continue
+      child.ref()
       const closed = once(child, 'exit')
       child.kill('SIGTERM')
       await closed

@@ -48,6 +48,11 @@ export class ServiceProxy implements AsyncDisposable {
     })
   }
 
+  /** Nothing is under way: what was noticed before is done, or was tried and will be tried again. */
+  async settled(): Promise<void> {
+    await this.#run
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#timer)
     await this.#run
