@@ -7,7 +7,7 @@ export type Manners = 'berth' | 'helm' | 'docker'
 export type Group = 'release' | 'chart' | 'container' | 'image' | 'system'
 
 /** What a command's file exports; `output` is where its action writes. */
-export interface CommandModule {
+interface CommandModule {
   command(output: Output): Command
 }
 

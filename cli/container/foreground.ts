@@ -50,7 +50,7 @@ export async function attachAndStart(
   const waiting = new AbortController()
   // The engine answers a wait at once with the head, so after this line the wait is placed.
   const wait = await client.stream('POST', `${path}/wait`, { query: { condition }, signal: waiting.signal })
-  const proxies = what.sigProxy && !what.terminal ? proxySignals(client, path) : undefined
+  const proxies = what.sigProxy && !what.terminal ? proxySignals(client, path, output) : undefined
   try {
     const session = runSession(
       stream,
@@ -86,9 +86,15 @@ export async function attachAndStart(
   }
 }
 
-function proxySignals(client: DockerClient, path: string): { stop(): void } {
+function proxySignals(client: DockerClient, path: string, output: Output): { stop(): void } {
+  let asked = 0
   const listeners = proxied.map((name) => {
     const listener = () => {
+      // As with docker: who asks a third time wants to leave, whatever the container makes of it.
+      if ((name === 'SIGINT' || name === 'SIGTERM') && ++asked === 3) {
+        output.note(`got 3 SIGTERM/SIGINTs, forcefully exiting`)
+        process.exit(1)
+      }
       client.json('POST', `${path}/kill`, { query: { signal: name.slice(3) } }).catch(() => undefined)
     }
     process.on(name, listener)

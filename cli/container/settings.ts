@@ -129,6 +129,7 @@ export function containerBody(
       binds: volumes.flatMap((v) => ('bind' in v ? [v.bind] : [])),
       mounts: (flags.mount ?? []).map((text) => parseMount(text, caller.folder)),
       bindings,
+      securityOptions: flags.securityOpt?.map((option) => withProfile(option, caller)),
     }),
     NetworkingConfig: { EndpointsConfig: endpoints(flags) },
   }
@@ -138,9 +139,10 @@ interface Resolved {
   readonly binds: readonly string[]
   readonly mounts: readonly MountRequest[]
   readonly bindings: PortMap
+  readonly securityOptions: readonly string[] | undefined
 }
 
-function hostConfig(flags: RunFlags, { binds, mounts, bindings }: Resolved): HostConfig {
+function hostConfig(flags: RunFlags, { binds, mounts, bindings, securityOptions }: Resolved): HostConfig {
   const number = (text: string | undefined, flag: string) =>
     text === undefined ? undefined : integer(text, flag)
   const size = (text: string | undefined, flag: string) =>
@@ -168,7 +170,7 @@ function hostConfig(flags: RunFlags, { binds, mounts, bindings }: Resolved): Hos
     OomScoreAdj: number(flags.oomScoreAdj, '--oom-score-adj') ?? 0,
     Privileged: flags.privileged === true,
     ReadonlyRootfs: flags.readOnly === true,
-    SecurityOpt: flags.securityOpt ?? null,
+    SecurityOpt: securityOptions ?? null,
     Tmpfs: flags.tmpfs
       ? Object.fromEntries(
           flags.tmpfs.map((t) => [
@@ -193,6 +195,17 @@ function hostConfig(flags: RunFlags, { binds, mounts, bindings }: Resolved): Hos
     Ulimits: (flags.ulimit ?? []).map(ulimit),
     Devices: (flags.device ?? []).map(device),
   })
+}
+
+/** `seccomp=FILE`: the daemon gets the file's text, for it may not see the caller's files. */
+function withProfile(option: string, caller: Caller): string {
+  const path = /^seccomp[=:](.+)$/.exec(option)?.[1]
+  if (path === undefined || ['unconfined', 'builtin', 'default'].includes(path)) return option
+  try {
+    return `seccomp=${JSON.stringify(JSON.parse(caller.readFile(resolve(caller.folder, path))))}`
+  } catch (error) {
+    throw new BerthError('USAGE', `Cannot read the seccomp profile "${path}"`, { cause: error })
+  }
 }
 
 /** Without the keys whose value is undefined. */

@@ -1,7 +1,6 @@
 import { plain } from '../../engine/base/describe.ts'
 import { BerthError } from '../../engine/base/error.ts'
 import type { PullProgress } from '../../engine/client/docker/types.ts'
-import type { Output } from '../output.ts'
 import { humanSize } from '../units.ts'
 
 /**
@@ -51,6 +50,3 @@ function bar(line: PullProgress, width: number): string {
   const done = Math.min(cells, Math.floor((current / total) * cells))
   return `[${'='.repeat(Math.max(0, done - 1))}${done > 0 ? '>' : ''}${' '.repeat(cells - Math.max(done, 0))}]  ${numbers}`
 }
-
-/** Where the progress of a `run` goes: stdout belongs to the container. */
-export const progressOf = (output: Output) => output.streams.stderr

@@ -5,7 +5,7 @@ import { suggest } from '../base/suggest.ts'
 import { type ConfigFile, configSchema } from './config.generated.ts'
 
 /** What is asked of one registry, by its host. */
-export interface RegistryConfig {
+interface RegistryConfig {
   readonly mirrors?: readonly string[]
   readonly insecure?: boolean
   readonly ca?: string
@@ -22,10 +22,10 @@ export interface Config {
 }
 
 export const defaultRoot = '/var/lib/berth'
-export const defaultConfigFile = '/etc/berth/config.json'
+const defaultConfigFile = '/etc/berth/config.json'
 
 /** What holds where the file says nothing. */
-export function withDefaults(file: ConfigFile): Config {
+function withDefaults(file: ConfigFile): Config {
   return {
     root: file.root ?? defaultRoot,
     run: file.run ?? '/run/berth',

@@ -3,7 +3,7 @@ import { BerthError } from '../base/error.ts'
 import type { ContainerRecord, PortSetting } from '../container/container.ts'
 
 /** A process of the host that holds a port. */
-export interface PortOwner {
+interface PortOwner {
   readonly pid: number
   readonly program: string
 }

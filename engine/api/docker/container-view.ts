@@ -25,7 +25,7 @@ export type NetworkIds = (name: string) => string
 const timeText = (ms: number | undefined) => (ms === undefined ? never : new Date(ms).toISOString())
 
 /** `Up 2 minutes`, `Exited (1) 3 seconds ago`: the words of `docker ps`. */
-export function statusText({ state }: ContainerRecord, now: number): string {
+function statusText({ state }: ContainerRecord, now: number): string {
   const ago = (ms: number | undefined) => humanDuration(Math.max(0, now - (ms ?? now)))
   if (state.status === 'running') return `Up ${ago(state.startedAt)}`
   if (state.status === 'paused') return `Up ${ago(state.startedAt)} (Paused)`

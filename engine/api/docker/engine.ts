@@ -30,7 +30,7 @@ export interface DockerEngine {
 }
 
 /** Changes of a container. Each rejects with NOT_FOUND for an unknown ref and CONFLICT when the state forbids it. */
-export interface ContainerLife {
+interface ContainerLife {
   create(settings: ContainerSettings, signal: AbortSignal): Promise<ContainerRecord>
   start(ref: string, signal: AbortSignal): Promise<void>
   stop(ref: string, options: StopOptions, signal: AbortSignal): Promise<void>
@@ -40,12 +40,12 @@ export interface ContainerLife {
   rename(ref: string, name: string): Promise<void>
 }
 
-export interface StopOptions {
+interface StopOptions {
   readonly timeoutSeconds?: number
   readonly signo?: number
 }
 
-export interface ContainerViews {
+interface ContainerViews {
   /** Throws NOT_FOUND. */
   inspect(ref: string): ContainerRecord
   list(): readonly ContainerRecord[]
@@ -68,7 +68,7 @@ export interface ExecSession extends Session {
   readonly exited: Promise<{ readonly code: number }>
 }
 
-export interface ContainerStreams {
+interface ContainerStreams {
   /** Placed at once, also before the start: then it resolves when the container starts and misses nothing. */
   attach(ref: string, options: AttachOptions, signal: AbortSignal): Promise<Session>
   exec(ref: string, settings: ExecSettings, signal: AbortSignal): Promise<ExecSession>
@@ -136,7 +136,7 @@ export interface NetworkView {
   readonly members: readonly NetworkMemberView[]
 }
 
-export interface NetworkMemberView {
+interface NetworkMemberView {
   readonly sandboxId: string
   readonly endpointId: string
   readonly address: string
@@ -173,7 +173,7 @@ export interface VolumeView {
   readonly labels: Readonly<Record<string, string>>
 }
 
-export interface VolumeSource {
+interface VolumeSource {
   list(): readonly VolumeView[]
   get(name: string): VolumeView | undefined
   create(name: string, options: { readonly labels: Readonly<Record<string, string>> }): Promise<VolumeView>

@@ -104,7 +104,7 @@ const withTag = (ref: string) => (/:[^/]+$|@/.test(ref) ? ref : `${ref}:latest`)
 const seconds = (date: string) => Math.max(0, Math.floor(Date.parse(date) / 1000) || 0)
 
 /** `docker.io/library/redis:7` as people write it: `redis:7`. */
-export function familiar(name: string): string {
+function familiar(name: string): string {
   return name.replace(/^docker\.io\/(library\/)?/, '')
 }
 

@@ -1,7 +1,7 @@
 import { BerthError } from '../../base/error.ts'
 
 /** Where a daemon listens when nobody says otherwise. */
-export const defaultSocket = '/run/berth/berth.sock'
+const defaultSocket = '/run/berth/berth.sock'
 
 /** The socket of `unix:///path`, of a bare absolute path, or berth's own when nothing is given. */
 export function parseHost(text: string | undefined): string {

@@ -4,12 +4,12 @@ import { BerthError } from '../../base/error.ts'
 import { errorOfAnswer, errorOfConnection } from './errors.ts'
 
 /** The API version that the client speaks: every engine since Docker 20.10, and berth, has it. */
-export const apiVersion = '1.41'
+const apiVersion = '1.41'
 
 /** An answer is read whole only up to here; streams are not limited. */
 const maxAnswerBytes = 64 << 20
 
-export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
+type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 
 export interface CallOptions {
   readonly query?: Query

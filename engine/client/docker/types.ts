@@ -54,7 +54,7 @@ export interface ContainerSummary {
   readonly Mounts: readonly MountSummary[]
 }
 
-export interface PortBinding {
+interface PortBinding {
   readonly HostIp: string
   readonly HostPort: string
 }
@@ -72,7 +72,7 @@ export interface MountRequest {
 }
 
 /** The part of a container that does not belong to the machine it runs on. */
-export interface ContainerConfig {
+interface ContainerConfig {
   readonly Hostname?: string
   readonly Domainname?: string
   readonly User?: string
