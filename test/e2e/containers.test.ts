@@ -167,6 +167,18 @@ describe('recovery', () => {
     expect(await pid()).toBe(before)
     await ok('rm', '-f', 'live')
   })
+
+  it('finds what ended, and what runs, after keeper and daemon were killed', async () => {
+    await ok('run', '-d', '--name', 'on', 'busybox', 'sleep', '100')
+    await ok('run', '-d', '--name', 'off', 'busybox', 'sh', '-c', 'sleep 1; exit 5')
+    const pid = await ok('inspect', '-f', '{{.State.Pid}}', 'on')
+    await daemon.stop('SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await daemon.startAgain()
+    expect(await ok('inspect', '-f', '{{.State.Pid}} {{.State.Status}}', 'on')).toBe(`${pid} running`)
+    expect(await ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'off')).toBe('exited 5')
+    await ok('rm', '-f', 'on', 'off')
+  })
 })
 
 async function fetchInside(path: string): Promise<string> {
