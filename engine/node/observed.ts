@@ -1,3 +1,4 @@
+import type { Pod } from '../object/types.generated.ts'
 import type { BackOff } from './backoff.ts'
 import type { ProbeKind, ProbeState } from './probe.ts'
 
@@ -73,6 +74,22 @@ export const noMemory: PodMemory = {
   runTroubles: new Map(),
   setupTrouble: undefined,
   stopping: new Set(),
+}
+
+/**
+ * What a node that begins anew may take from the status that was reported last: a container that was ready or had started
+ * is so until a probe says otherwise. Else each start of berth would take all pods out of their services for a moment.
+ */
+export function recalled({ status }: Pod): PodMemory {
+  const known: ProbeState = { result: 'success', inRow: 0 }
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+  const probes = all
+    .filter(({ started }) => started)
+    .map(({ containerID = '', ready }) => {
+      const states = { startup: known, ...(ready && { readiness: known }) }
+      return [containerID.replace(/^berth:\/\//, ''), states] as const
+    })
+  return { ...noMemory, probes: new Map(probes) }
 }
 
 /** The newest run of each container, by name. */

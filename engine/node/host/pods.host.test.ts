@@ -18,7 +18,20 @@ let bench: Bench
 let daemon: Daemon
 const events: string[] = []
 const now = () => systemClock.now()
-const world = new World({ random: seededRandom(now()), now, changed: (object) => daemon?.notice(object) })
+const unready: string[] = []
+const world = new World({
+  random: seededRandom(now()),
+  now,
+  changed: (object) => {
+    const conditions = (object as Pod).status?.conditions ?? []
+    if (
+      object.kind === 'Pod' &&
+      conditions.some(({ type, status }) => type === 'Ready' && status === 'False')
+    )
+      unready.push(object.metadata.name ?? '')
+    daemon?.notice(object)
+  },
+})
 
 /** The daemon's part: controllers and node over one world and real containers. */
 class Daemon implements AsyncDisposable {
@@ -277,7 +290,11 @@ describe('pods on a real machine', () => {
           metadata: { labels: { app: 'web' } },
           spec: {
             terminationGracePeriodSeconds: 1,
-            containers: [sh('app', 'trap "exit 0" TERM; while :; do sleep 0.1; done')],
+            containers: [
+              sh('app', 'trap "exit 0" TERM; while :; do sleep 0.1; done', {
+                readinessProbe: { exec: { command: ['true'] }, periodSeconds: 1 },
+              }),
+            ],
           },
         },
       },
@@ -296,9 +313,11 @@ describe('pods on a real machine', () => {
     bench = await bench.reopen()
     daemon = new Daemon(bench)
     const victim = world.view.list('Pod', 'shop')[0]
+    unready.length = 0
     await daemon.start()
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(pids()).toEqual(before)
+    expect(unready, 'pods that were taken out of their services').toEqual([])
     world.remove({ kind: 'Pod', namespace: 'shop', name: victim?.metadata.name ?? '' })
     await until(
       () => !pod(victim?.metadata.name) && available() && pids().length === 3,

@@ -6,7 +6,7 @@ import { type KubeObject, timeText } from '../../object/meta.ts'
 import type { ConfigMap, Pod, Secret, Service } from '../../object/types.generated.ts'
 import type { EnvContext } from '../env.ts'
 import { eventsOf } from '../events.ts'
-import { noMemory, type Observed, type PodMemory } from '../observed.ts'
+import { noMemory, type Observed, type PodMemory, recalled } from '../observed.ts'
 import { planPod } from '../plan.ts'
 import { statusOf } from '../status.ts'
 import { observe, podUidOf, sandboxId } from './observe.ts'
@@ -130,6 +130,7 @@ export class Pods implements AsyncDisposable {
         const present = this.#options.view.pods().find((one) => one.metadata.uid === uid)
         const pod = present ?? (entry.last && forsaken(entry.last, this.#options.clock.now()))
         if (!pod) return this.#forget(uid)
+        if (!entry.last) entry.memory = recalled(pod)
         entry.last = pod
         const { acted, finished } = await this.#round(pod, entry, present !== undefined)
         if (finished && !present) return this.#forget(uid)
