@@ -36,14 +36,14 @@ describe('the npm package', () => {
         'cli/berth',
         'dist/berth.cjs',
         'dist/daemon.cjs',
-        'dist/main.cjs',
+        'dist/main.mjs',
         'engine/runtime/launcher/prebuilt/launcher-arm64',
         'engine/runtime/launcher/prebuilt/launcher-x64',
         'package.json',
       ]),
     )
     const own =
-      /^(LICENSE|README\.md|package\.json|cli\/berth|dist\/[\w-]+\.cjs(\.LEGAL\.txt)?|engine\/runtime\/launcher\/prebuilt\/launcher-\w+)$/
+      /^(LICENSE|README\.md|package\.json|cli\/berth|dist\/[\w-]+\.[cm]js(\.LEGAL\.txt)?|engine\/runtime\/launcher\/prebuilt\/launcher-\w+)$/
     expect(files.filter((path) => !own.test(path))).toEqual([])
   })
 

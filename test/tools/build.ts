@@ -11,17 +11,16 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs'
-import { join } from 'node:path'
-import { build } from 'esbuild'
+import { basename, join } from 'node:path'
+import { type BuildOptions, build } from 'esbuild'
 
 const top = join(import.meta.dirname, '../..')
 const dist = join(top, 'dist')
 const launcherSources = join(top, 'engine/runtime/launcher')
 
-/** The programs that run on their own; every other file is part of one of them. */
-const entries = {
+/** Started as processes or workers of their own, each one file; `berth` starts the command line, which comes in pieces. */
+const programs = {
   berth: 'cli/berth.ts',
-  main: 'cli/main.ts',
   daemon: 'engine/daemon/main.ts',
   'store-worker': 'engine/store/worker.ts',
 }
@@ -80,29 +79,52 @@ function buildLauncher(): void {
   renameSync(temporary, target)
 }
 
+const common: BuildOptions = {
+  absWorkingDir: top,
+  outdir: dist,
+  bundle: true,
+  minify: true,
+  keepNames: true,
+  platform: 'node',
+  target: 'node24',
+  legalComments: 'linked',
+  logLevel: 'warning',
+}
+
 async function bundle(): Promise<void> {
-  const manifest = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'))
+  const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'))
+  const BERTH_VERSION = JSON.stringify(version)
   await build({
-    absWorkingDir: top,
-    entryPoints: entries,
-    outdir: dist,
-    outExtension: { '.js': '.cjs' },
-    bundle: true,
-    splitting: false,
-    minify: true,
-    keepNames: true,
-    platform: 'node',
-    target: 'node24',
+    ...common,
+    entryPoints: programs,
     format: 'cjs',
-    legalComments: 'linked',
+    outExtension: { '.js': '.cjs' },
     define: {
       BERTH_DIST: '__dirname',
-      BERTH_VERSION: JSON.stringify(manifest.version),
+      BERTH_VERSION,
       'import.meta.url': '__filename',
       'import.meta.dirname': '__dirname',
     },
-    logLevel: 'warning',
   })
+  // The command line in pieces: a command reads only what it needs. CommonJS cannot be split.
+  const { metafile } = await build({
+    ...common,
+    entryPoints: { main: 'cli/main.ts' },
+    format: 'esm',
+    splitting: true,
+    chunkNames: 'cli-[hash]',
+    outExtension: { '.js': '.mjs' },
+    metafile: true,
+    // Bundled CommonJS packages ask for Node's modules with require.
+    banner: {
+      js: "import{createRequire as berthRequire}from'node:module';const require=berthRequire(import.meta.url);",
+    },
+    define: { BERTH_DIST: 'import.meta.dirname', BERTH_VERSION },
+  })
+  const made = new Set(Object.keys(metafile.outputs).map((file) => basename(file)))
+  for (const name of readdirSync(dist)) {
+    if (/\.mjs/.test(name) && !made.has(name)) rmSync(join(dist, name))
+  }
 }
 
 if (process.argv[1] === import.meta.filename) {
