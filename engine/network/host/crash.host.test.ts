@@ -29,6 +29,8 @@ describe('networks after a kill', () => {
   let world: World
   beforeAll(async () => {
     world = await World.open()
+    // A daemon that has died does not watch.
+    await world.networks.close()
     await world.pin('p')
     await world.pin('q')
   })

@@ -96,7 +96,7 @@ export class Table {
 
   /** Idempotent. */
   async remove(): Promise<void> {
-    await this.#running?.catch(() => {})
+    while (this.#running) await (this.#queued ?? this.#running).catch(() => {})
     this.#loaded = undefined
     await this.#commit([deleteTable(this.#options.table)], 'remove the nftables table').catch(ignoreMissing)
   }
