@@ -122,18 +122,40 @@ struct redis {
   size_t from, to;
 };
 
+static pthread_mutex_t address_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sockaddr_in address_known; /* where Redis answered last; sin_family 0: nowhere yet */
+
+static int connect_to(const struct sockaddr_in *address) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct timeval limit = {.tv_sec = 5};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+static void remember(const struct sockaddr_in *address) {
+  pthread_mutex_lock(&address_lock);
+  address_known = *address;
+  pthread_mutex_unlock(&address_lock);
+}
+
+/* A Service keeps its address: its name is looked up anew only when nobody answers there any more. */
 static int redis_open(struct redis *r) {
   struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL;
+  struct sockaddr_in known;
   r->from = r->to = 0;
-  r->fd = -1;
+  pthread_mutex_lock(&address_lock);
+  known = address_known;
+  pthread_mutex_unlock(&address_lock);
+  r->fd = known.sin_family == AF_INET ? connect_to(&known) : -1;
+  if (r->fd >= 0) return 0;
   if (getaddrinfo(redis_host, redis_port, &hints, &found) != 0) return -1;
   for (struct addrinfo *a = found; a && r->fd < 0; a = a->ai_next) {
-    int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
-    struct timeval limit = {.tv_sec = 5};
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) r->fd = fd;
-    else close(fd);
+    memcpy(&known, a->ai_addr, sizeof known);
+    r->fd = connect_to(&known);
+    if (r->fd >= 0) remember(&known);
   }
   freeaddrinfo(found);
   return r->fd < 0 ? -1 : 0;
