@@ -273,14 +273,15 @@ describe('a supervisor', () => {
   const v2 = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].filter((path) =>
     existsSync(`${path}/cgroup.subtree_control`),
   )
-  it.each([
-    ['version 1', v1.every((path) => existsSync(path)) ? v1 : []],
+  // A hybrid machine has both, most have version 2 only.
+  const versions = [
+    ['version 1', v1.filter((path) => existsSync(path))],
     ['version 2', v2.slice(0, 1)],
-  ])(
+  ] as const
+  it.each(versions.filter(([, tops]) => tops.length > 0))(
     'reaps orphans of a container without a PID namespace, and ends all by cgroup of %s',
-    async (version, tops) => {
+    async (_, tops) => {
       const cgroup = tops.map((top) => `${top}/berth-test-${process.pid}`)
-      if (cgroup.length === 0) return console.warn(`skipped: this machine has no cgroup of ${version}`)
       const supervisor = await bench.create(
         await bench.plan({
           argv: ['sh', '-c', '(sleep 300 &); (sleep 300 &); echo up; exec sleep 0.2'],
