@@ -282,6 +282,13 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./system/daemon.ts'),
   },
   {
+    name: 'system',
+    group: 'system',
+    manners: 'berth',
+    summary: 'The whole of this machine: reset',
+    load: () => import('./system/system.ts'),
+  },
+  {
     name: 'version',
     group: 'system',
     manners: 'berth',

@@ -7,12 +7,14 @@ import { inheritedDescriptors } from '../runtime/host/keeper.ts'
 import { type Config, readConfig } from './config.ts'
 import { Daemon } from './daemon.ts'
 import { becomeKeeper } from './keeper.ts'
+import { reset } from './reset/reset.ts'
 
 const endLimitMs = 5000
 
 /**
  * The daemon's process. Started by a person (`berth daemon`) it becomes the keeper, which starts this file again with
- * the open sockets (`BERTH_FDS`); with `--alone` (tests) it is the daemon without a keeper.
+ * the open sockets (`BERTH_FDS`); with `--alone` (tests) it is the daemon without a keeper; with `--reset` it removes
+ * what a daemon of these folders has on the machine (`berth system reset`, which has asked before).
  */
 async function main(): Promise<void> {
   const argv = process.argv.slice(2)
@@ -24,13 +26,30 @@ async function main(): Promise<void> {
       config: { type: 'string' },
       alone: { type: 'boolean' },
       debug: { type: 'boolean' },
+      reset: { type: 'boolean' },
     },
   })
+  if (values.reset) return await resetFolders(values)
   const file = await readConfig(values.config)
   const config: Config = { ...file, root: values.root ?? file.root, run: values.run ?? file.run }
   const descriptors = inheritedDescriptors(process.env)
   if (descriptors.size === 0 && !values.alone) await becomeKeeper(config, argv)
   await serve(config, { descriptors, debug: values.debug === true })
+}
+
+async function resetFolders(values: { root?: string; run?: string; config?: string }): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    throw new BerthError('FORBIDDEN', 'Cannot reset: it needs root', { hint: 'sudo berth system reset' })
+  }
+  const { root, run } = values
+  const folders = root !== undefined && run !== undefined ? { root, run } : await readConfig(values.config)
+  let some = false
+  const onRemoved = (line: string) => {
+    some = true
+    process.stdout.write(`${line}\n`)
+  }
+  await reset({ ...folders, onRemoved })
+  if (!some) process.stdout.write(`nothing is there of a daemon in ${folders.root} and ${folders.run}\n`)
 }
 
 async function serve(

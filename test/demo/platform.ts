@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeDemoImages } from './images.ts'
-import { apiGet, childrenOf, freePort, isAlive } from './machine.ts'
+import { apiGet, childrenOf, freePort } from './machine.ts'
 import { berth, berthFile, check, DemoFailure, type Stage, say, until } from './stage.ts'
 
 /** Other addresses than a berth that already runs on this machine has. */
@@ -80,11 +80,11 @@ export class Platform {
   }
 
   /**
-   * Ends daemon and registry. With `force` containers are removed first, whatever state the demo is in; what cannot be
-   * asked of a daemon any more is killed by its cgroup.
+   * Ends daemon and registry. With `force` whatever state the demo is in, containers and folders too: `berth system
+   * reset`, which needs no daemon. What that cannot remove stays, to be looked at.
    */
   async end(options: { force: boolean }): Promise<void> {
-    if (options.force && this.keeperPid !== 0 && isAlive(this.keeperPid)) await this.#removeAll()
+    const isReset = options.force && (await this.#reset())
     for (const child of [this.#keeper, this.#registryProcess]) {
       if (!child || child.exitCode !== null || child.signalCode !== null) continue
       child.ref()
@@ -92,25 +92,25 @@ export class Platform {
       child.kill('SIGTERM')
       await closed
     }
-    if (options.force) {
-      await rm(this.#stage.folder, { recursive: true, force: true }).catch((error: Error) =>
-        say(`  ${error.message}`),
-      )
-    } else check(true, 'the daemon ended')
+    if (!options.force) check(true, 'the daemon ended')
+    else if (isReset) await rm(this.#stage.folder, { recursive: true, force: true })
   }
 
-  async #removeAll(): Promise<void> {
+  async #reset(): Promise<boolean> {
+    const { root, run } = this.#stage
     try {
-      await berth(this.#stage, 'system', 'reset', '--force')
+      await berth(this.#stage, 'system', 'reset', '--force', '--root', root, '--run', run)
+      return true
     } catch (error) {
       say(`  ${(error as Error).message}`)
+      return false
     }
   }
 
   /** One line that ends a demo that was kept. */
   endCommand(): string {
-    const { folder } = this.#stage
-    return `BERTH_HOST=${this.#stage.host} ${berthFile} system reset --force; kill ${this.keeperPid} ${this.#registryProcess?.pid}; rm -r ${folder}`
+    const { folder, root, run } = this.#stage
+    return `${berthFile} system reset --force --root ${root} --run ${run}; kill ${this.#registryProcess?.pid}; rm -r ${folder}`
   }
 
   /** The end of the daemon's log, for a failure. */

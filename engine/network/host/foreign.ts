@@ -15,28 +15,28 @@ import type { Kernel } from './kernel.ts'
 export class ForeignChains {
   readonly #relay: Kernel
   readonly #options: { mark: string; dnsAddress: number; log: Log }
-  #turn: Promise<void> = Promise.resolve()
+  #turn: Promise<number> = Promise.resolve(0)
 
   constructor(relay: Kernel, options: { mark: string; dnsAddress: number; log: Log }) {
     this.#relay = relay
     this.#options = options
   }
 
-  /** Looks, and adds or removes what is needed for these bridges; for none, removes all. Idempotent. */
-  ensure(bridges: () => readonly string[]): Promise<void> {
+  /** Looks, and adds or removes what is needed for these bridges; for none, removes all. Idempotent. Gives how many. */
+  ensure(bridges: () => readonly string[]): Promise<number> {
     const next = this.#turn.catch(() => {}).then(() => this.#ensure(bridges()))
     this.#turn = next
     return next
   }
 
-  async #ensure(bridges: readonly string[]): Promise<void> {
+  async #ensure(bridges: readonly string[]): Promise<number> {
     for (let attempt = 1; ; attempt++) {
       const changes = planAccepts(await this.#observe(), { ...this.#options, bridges })
-      if (changes.length === 0) return
+      if (changes.length === 0) return 0
       try {
         await this.#ask(transaction(changes), 'accept traffic of berth in a chain that drops')
         this.#options.log('info', 'Changed accept rules in foreign chains', { changes: changes.length })
-        return
+        return changes.length
       } catch (error) {
         /* The other side is at work too (docker starts): look again. */
         if (attempt === 5) throw error
