@@ -21,6 +21,17 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+export interface StartOptions {
+  /** docker.io is a registry in the namespace that has `busybox`. */
+  readonly registry?: boolean
+  /** What starts the daemon, without its flags: another program than the built `berth daemon`. */
+  readonly program?: readonly string[]
+  /** Environment of keeper and daemon. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Where the root folder lies, by default in the daemon's own folder. */
+  readonly root?: string
+}
+
 /**
  * A keeper and its daemon. Only processes that this started are ended; disposal removes containers, the daemon's
  * network, the namespace and the folder.
@@ -31,23 +42,27 @@ export class TestDaemon implements AsyncDisposable {
   readonly run: string
   readonly namespace: string
   readonly #relay: Relay
+  readonly #program: readonly string[]
+  readonly #env: Readonly<Record<string, string>>
   readonly #children: ChildProcess[] = []
   #keeper: ChildProcess | undefined
   #log = ''
 
-  private constructor(folder: string, relay: Relay) {
+  private constructor(folder: string, relay: Relay, { program, env, root }: StartOptions) {
     this.folder = folder
-    this.root = join(folder, 'root')
+    this.root = root ?? join(folder, 'root')
     this.run = join(folder, 'run')
     this.namespace = join(folder, 'net')
     this.#relay = relay
+    this.#program = program ?? [berthFile, 'daemon']
+    this.#env = env ?? {}
   }
 
-  /** With `registry`, docker.io is a registry in the namespace that has `busybox`. */
-  static async start({ registry = true }: { registry?: boolean } = {}): Promise<TestDaemon> {
+  static async start(options: StartOptions = {}): Promise<TestDaemon> {
+    const { registry = true } = options
     const folder = await mkdtemp(join(tmpdir(), 'be-'))
     const relay = await Relay.open({ launcher: launcherFile(), log: () => undefined })
-    const daemon = new TestDaemon(folder, relay)
+    const daemon = new TestDaemon(folder, relay, options)
     try {
       await relay.pinNamespaces({ net: daemon.namespace })
       await writeFile(
@@ -82,7 +97,7 @@ export class TestDaemon implements AsyncDisposable {
   /** Starts keeper and daemon; resolves when the daemon says that it is ready. */
   async startAgain(): Promise<void> {
     const flags = ['--root', this.root, '--run', this.run, '--config', join(this.folder, 'config.json')]
-    const keeper = this.#inside([berthFile, 'daemon', ...flags], 'pipe')
+    const keeper = this.#inside([...this.#program, ...flags], 'pipe', this.#env)
     this.#keeper = keeper
     await said(keeper, '"ready"', (text) => {
       this.#log += text
@@ -116,7 +131,7 @@ export class TestDaemon implements AsyncDisposable {
     const children = await readFile(`/proc/${keeper}/task/${keeper}/children`, 'utf8')
     for (const pid of children.trim().split(' ').map(Number)) {
       const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-      if (command.includes('daemon.cjs')) return pid
+      if (/daemon\.cjs|daemon\/main\.ts/.test(command)) return pid
     }
     throw new Error('The keeper has no daemon')
   }

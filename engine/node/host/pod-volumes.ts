@@ -70,12 +70,22 @@ export class PodVolumes {
     return join(this.folderOf(pod), 'volumes', plan.name)
   }
 
-  /** All that was made for a pod; claims' and the host's folders stay. Idempotent. */
-  async remove(pod: Pod): Promise<void> {
-    const folder = this.folderOf(pod)
-    for (const volume of pod.spec.volumes ?? []) {
-      if (volume.emptyDir?.medium === 'Memory')
-        await this.#options.mounter.unmount(join(folder, 'volumes', volume.name))
+  /** The uids of all pods that something was made for. */
+  async uids(): Promise<readonly string[]> {
+    return namesIn(this.#options.folder)
+  }
+
+  /**
+   * All that was made for a pod; claims' and the host's folders stay. Idempotent; the uid is enough, because a crash
+   * may leave the files of a pod whose object is gone.
+   */
+  async remove(uid: string): Promise<void> {
+    const folder = join(this.#options.folder, uid)
+    const volumes = join(folder, 'volumes')
+    for (const name of await namesIn(volumes)) {
+      const path = join(volumes, name)
+      // Only what this class mounted itself lies on another file system: memory.
+      while ((await lstat(path)).dev !== (await lstat(volumes)).dev) await this.#options.mounter.unmount(path)
     }
     await rm(folder, { recursive: true, force: true })
   }
@@ -114,6 +124,14 @@ export class PodVolumes {
     })
     return { path, mode, content: Buffer.from(text) }
   }
+}
+
+/** The entries of a folder that may be missing. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
 }
 
 /** Replaces the files of a volume in one step. */

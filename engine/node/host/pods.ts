@@ -84,7 +84,7 @@ export class Pods implements AsyncDisposable {
 
   /** Removes what is left of pods that are no longer there; then looks at all that are. For the start. */
   async recover(): Promise<void> {
-    const { engine, sandboxes, view } = this.#options
+    const { engine, sandboxes, volumes, cgroups, view } = this.#options
     const living = new Set(view.pods().map((pod) => pod.metadata.uid))
     const orphans = engine.list().filter((record) => {
       const uid = podUidOf(record.settings.labels)
@@ -93,6 +93,11 @@ export class Pods implements AsyncDisposable {
     for (const { id } of orphans) await engine.remove(id, { force: true, volumes: true })
     const known = new Set(view.pods().map(sandboxId))
     for (const { id } of sandboxes.list()) if (!known.has(id)) await sandboxes.remove(id)
+    for (const uid of await volumes.uids()) {
+      if (living.has(uid)) continue
+      await cgroups.remove(uid)
+      await volumes.remove(uid)
+    }
     for (const pod of view.pods()) if (this.#isMine(pod)) this.#wake(pod.metadata.uid ?? '')
   }
 

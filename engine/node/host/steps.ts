@@ -223,7 +223,7 @@ const executors: Executors = {
     await engines.sandboxes.remove(id)
     await engines.cgroups.remove(pod.metadata.uid ?? '')
   },
-  'remove-volumes': (engines, _, { pod }) => engines.volumes.remove(pod),
+  'remove-volumes': (engines, _, { pod }) => engines.volumes.remove(pod.metadata.uid ?? ''),
   finish: (engines, _, { pod }) => engines.reporter.finish(pod),
 }
 
