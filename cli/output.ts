@@ -58,7 +58,7 @@ export class Output {
   /** The result as a value, in JSON or YAML as asked (JSON for text and table). */
   async value(value: unknown): Promise<void> {
     if (this.format === 'yaml') {
-      const { stringify } = await import('yaml')
+      const { stringify } = await import('./yaml.ts')
       this.write(stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }))
     } else {
       this.line(JSON.stringify(value, null, 2))

@@ -73,7 +73,7 @@ export class Http implements AsyncDisposable {
     trust: Pick<Endpoint, 'verifyTls' | 'ca'>,
     request: HttpRequest,
   ): Promise<HttpAnswer> {
-    const { request: send } = await import('undici')
+    const { request: send } = await import('./undici.ts')
     const { statusCode, headers, body } = await send(url, {
       dispatcher: await this.#pool(trust),
       method: request.method,
@@ -100,7 +100,7 @@ export class Http implements AsyncDisposable {
 
 /** Late: undici costs more to load than most commands take. The proxy variables are obeyed, loopback is never proxied. */
 async function openPool(trust: Pick<Endpoint, 'verifyTls' | 'ca'>): Promise<Dispatcher> {
-  const { EnvHttpProxyAgent } = await import('undici')
+  const { EnvHttpProxyAgent } = await import('./undici.ts')
   const noProxy = [process.env.no_proxy ?? process.env.NO_PROXY, '127.0.0.1', 'localhost', '::1', '[::1]']
   return new EnvHttpProxyAgent({
     noProxy: noProxy.filter(Boolean).join(','),
