@@ -82,7 +82,9 @@ function askUdp(query: Buffer, server: Server, signal: AbortSignal): Promise<Buf
     socket.on('message', (message) => {
       if (message.length >= 12 && message.readUInt16BE(0) === query.readUInt16BE(0)) finish(message)
     })
-    socket.connect(server.port, server.address, () => socket.send(query))
+    // By its event: a callback would be called for a failed connect too (no route), and sending then throws.
+    socket.once('connect', () => socket.send(query))
+    socket.connect(server.port, server.address)
   })
 }
 
