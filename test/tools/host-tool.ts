@@ -11,18 +11,26 @@ export interface HostTool {
   readonly env: Readonly<Record<string, string>>
 }
 
+interface Source {
+  readonly package: string
+  readonly file?: string
+  /** The package that has it where the first has not. */
+  readonly elsewhere?: string
+}
+
 /** Which Debian package holds a program, and where its name is only made at installation, the file that it stands for. */
 const packages = {
   busybox: { package: 'busybox-static' },
   brctl: { package: 'bridge-utils' },
-  docker: { package: 'docker.io' },
+  // Debian 13 has it in a package of its own.
+  docker: { package: 'docker.io', elsewhere: 'docker-cli' },
   dockerd: { package: 'docker.io' },
   ip: { package: 'iproute2' },
   iptables: { package: 'iptables', file: 'iptables-nft' },
   ip6tables: { package: 'iptables', file: 'ip6tables-nft' },
   nft: { package: 'nftables' },
   'redis-server': { package: 'redis-server' },
-} as const satisfies Record<string, { readonly package: string; readonly file?: string }>
+} as const satisfies Record<string, Source>
 
 const standard = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
 
@@ -35,8 +43,15 @@ export async function hostTool(program: keyof typeof packages): Promise<HostTool
     if (folder !== '' && folder !== links && (await isExecutable(join(folder, program))))
       return { file: join(folder, program), env: {} }
   }
-  const { package: name, file = program }: { package: string; file?: string } = packages[program]
-  const root = await unpacked(name)
+  const source: Source = packages[program]
+  for (const name of [source.package, source.elsewhere]) {
+    const found = name && (await toolIn(await unpacked(name), source.file ?? program))
+    if (found) return found
+  }
+  throw new Error(`Debian's package ${source.package} has no program ${source.file ?? program}`)
+}
+
+async function toolIn(root: string, file: string): Promise<HostTool | undefined> {
   const folders = ['usr/sbin', 'sbin', 'usr/bin', 'bin'].map((folder) => join(root, folder))
   const libraries = ['lib', 'usr/lib', `lib/${triplet()}`, `usr/lib/${triplet()}`]
   for (const folder of folders) {
@@ -51,7 +66,7 @@ export async function hostTool(program: keyof typeof packages): Promise<HostTool
       },
     }
   }
-  throw new Error(`Debian's package ${name} has no program ${file}`)
+  return undefined
 }
 
 const cache = join(homedir(), '.cache/berth/test-tools')
