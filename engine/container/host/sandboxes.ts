@@ -36,7 +36,10 @@ export async function openSandbox(engine: SandboxEngine, settings: SandboxSettin
   try {
     if (own.length > 0) {
       const pins = Object.fromEntries(own.map((kind) => [kind, places.namespace(kind)]))
-      await engine.namespaces.pinNamespaces(pins, { hostname, sysctls: settings.sysctls })
+      await engine.namespaces.pinNamespaces(pins, {
+        ...(own.includes('uts') && { hostname }),
+        sysctls: settings.sysctls,
+      })
     }
     for (const network of settings.networks) {
       networks[network.name] = await joinNetwork(engine, { id, hostname, network, joined: networks })

@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../base/host/clock.ts'
@@ -327,7 +327,8 @@ describe('pods on a real machine', () => {
     await until(() => world.view.list('Pod', 'shop').length === 0, 'all pods go')
   })
 
-  it('may have the network of the host', async () => {
+  it('may have the network of the host, and leaves its name alone', async () => {
+    const name = await readFile('/proc/sys/kernel/hostname', 'utf8')
     makePod({
       restartPolicy: 'Never',
       hostNetwork: true,
@@ -335,6 +336,7 @@ describe('pods on a real machine', () => {
     })
     await until(() => pod()?.status?.phase === 'Succeeded', 'the pod succeeds')
     expect((await logOf('web', 'app')).trim()).toBe(await readlink('/proc/self/ns/net'))
+    expect(await readFile('/proc/sys/kernel/hostname', 'utf8')).toBe(name)
     expect(pod()?.status).toMatchObject({ podIP: '192.0.2.1', hostIP: '192.0.2.1' })
     await removed()
   })

@@ -42,6 +42,17 @@ describe('relay', () => {
     expect(existsSync(net)).toBe(false)
   })
 
+  it('never names or sets this machine itself', async () => {
+    const before = readFileSync('/proc/sys/kernel/hostname', 'utf8')
+    const ipc = join(folder, 'ns/h-ipc')
+    const refused = { code: 'INVALID', message: expect.stringContaining('without a namespace of its own') }
+    await expect(relay.pinNamespaces({ ipc }, { hostname: 'other' })).rejects.toMatchObject(refused)
+    const sysctls = { 'net.ipv4.ip_unprivileged_port_start': '0' }
+    await expect(relay.pinNamespaces({ ipc }, { sysctls })).rejects.toMatchObject(refused)
+    expect(readFileSync('/proc/sys/kernel/hostname', 'utf8')).toBe(before)
+    expect(existsSync(ipc)).toBe(false)
+  })
+
   it('leaves no pin behind when one of them fails', async () => {
     const net = join(folder, 'ns/b-net')
     await expect(relay.pinNamespaces({ net, uts: folder })).rejects.toMatchObject({ code: 'KERNEL' })

@@ -106,6 +106,7 @@ export class Relay implements AsyncDisposable {
     pins: NamespacePins,
     options: { hostname?: string; sysctls?: Readonly<Record<string, string>> } = {},
   ): Promise<void> {
+    requireOwn(pins, options)
     const paths = [pins.net, pins.ipc, pins.uts].filter((path) => path !== undefined)
     await Promise.all(paths.map((path) => mkdir(dirname(path), { recursive: true, mode: 0o700 })))
     const fields = flat((w) => {
@@ -223,4 +224,18 @@ function overlayOptions(overlay: { lower: readonly string[]; upper?: string; wor
 /** Overlay's own escapes: its options end at commas, its lower directories at colons. */
 function escapePath(path: string): string {
   return path.replace(/[\\,:]/g, (c) => `\\${c}`)
+}
+
+/** What is set must be the new namespaces': a name or setting without a namespace of its own would be this machine's. */
+function requireOwn(
+  pins: NamespacePins,
+  { hostname, sysctls = {} }: { hostname?: string; sysctls?: Readonly<Record<string, string>> },
+): void {
+  const foreign = Object.keys(sysctls).find((name) => !(name.startsWith('net.') ? pins.net : pins.ipc))
+  if (hostname !== undefined && !pins.uts) {
+    throw new BerthError('INVALID', `Cannot set the host name "${hostname}" without a namespace of its own`)
+  }
+  if (foreign !== undefined) {
+    throw new BerthError('INVALID', `Cannot set "${foreign}" without a namespace of its own`)
+  }
 }
