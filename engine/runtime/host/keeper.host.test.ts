@@ -248,6 +248,68 @@ describe('a supervisor of a keeper', () => {
   })
 })
 
+describe('late sockets', () => {
+  /** Asks its keeper as the daemon does, and answers on them and on inherited ones with its PID. */
+  const listener = (address: string, busy: number) => `
+    import { appendFileSync } from 'node:fs'
+    import { createServer } from 'node:net'
+    import { Keeper, inheritedDescriptors } from ${JSON.stringify(join(import.meta.dirname, 'keeper.ts'))}
+    const server = createServer((socket) => socket.end(String(process.pid)))
+    const fd = inheritedDescriptors(process.env).get('late')
+    const tell = (text) => appendFileSync(process.argv[1], text + '\\n')
+    if (fd !== undefined) server.listen({ fd }, () => tell(server.address().port))
+    else {
+      const keeper = await Keeper.open(process.env.BERTH_KEEPER, AbortSignal.timeout(5000))
+      const ask = (port) => keeper.listen({ name: 'late', address: '${address}', port }, AbortSignal.timeout(5000))
+      await ask(${busy}).catch((error) => tell(error.message))
+      const { port, handle } = await ask(0)
+      const again = await ask(port)
+      again.handle.close()
+      server.listen(handle, () => tell(port))
+    }`
+  const listening = (address: string, busy: number): KeeperSettings => {
+    const script = ['--input-type=module', '-e', listener(address, busy), join(folder, 'ports')]
+    return settings({ argv: [process.execPath, ...script], env: { PATH: '/bin' } })
+  }
+  const said = async (lines: number) => {
+    const text = await readFile(join(folder, 'ports'), 'utf8')
+    expect(text.trim().split('\n')).toHaveLength(lines)
+    return text.trim().split('\n')
+  }
+  const pidAt = async (port: number) => {
+    const [text] = await once(createConnection(port, '127.0.0.1'), 'data')
+    return Number(text)
+  }
+
+  it('reach the daemon that runs, and outlive it', async () => {
+    const busy = createServer().listen(0, '127.0.0.1')
+    await once(busy, 'listening')
+    const { port: taken } = busy.address() as { port: number }
+    start(listening('127.0.0.1', taken))
+    await eventually(() => said(2))
+    busy.close()
+    const [refused, port] = await said(2)
+    expect(refused).toBe(`Cannot listen on 127.0.0.1:${taken}: it is in use`)
+    const first = await pidAt(Number(port))
+    process.kill(first, 'SIGKILL')
+    // Waits in the socket's queue while there is no daemon.
+    const second = await pidAt(Number(port))
+    expect(second).not.toBe(first)
+    expect((await said(3))[2]).toBe(port)
+  })
+
+  it('are refused with a wrong name or address, and the keeper goes on', async () => {
+    start(settings())
+    await eventually(() => stat(join(folder, 'keeper.sock')))
+    await using keeper = await Keeper.open(join(folder, 'keeper.sock'), soon())
+    const ask = (name: string, address: string) => keeper.listen({ name, address, port: 0 }, soon())
+    for (const name of ['', 'a"b', 'x'.repeat(100), 'api'])
+      await expect(ask(name, '127.0.0.1')).rejects.toMatchObject({ details: { errno: 'EINVAL' } })
+    await expect(ask('late', 'nowhere')).rejects.toMatchObject({ details: { errno: 'EINVAL' } })
+    await keeper.release('nothing')
+  })
+})
+
 describe('held ports', () => {
   const canListen = async (port: number, address = '127.0.0.1') => {
     const server = createServer().listen(port, address)

@@ -73,6 +73,36 @@ export interface Hold {
   readonly port: number
 }
 
+/** A listening socket that came while the daemon ran; `handle` is for `server.listen`. */
+export interface LateSocket {
+  readonly port: number
+  readonly handle: object
+}
+
+const arrivalLimitMs = 10_000
+
+/** The socket of this name that the keeper sends on Node's channel (launcher/keeper_late.c). */
+function arrival(name: string, signal: AbortSignal): Promise<object> {
+  return new Promise((resolve, reject) => {
+    const end = () => {
+      process.off('message', take)
+      signal.removeEventListener('abort', abort)
+    }
+    const abort = () => {
+      end()
+      reject(signal.reason)
+    }
+    const take = (message: unknown, handle: unknown) => {
+      if ((message as { late?: unknown }).late !== name || typeof handle !== 'object' || handle === null)
+        return
+      end()
+      resolve(handle)
+    }
+    process.on('message', take)
+    signal.addEventListener('abort', abort, { once: true })
+  })
+}
+
 /** The daemon's connection to its keeper. */
 export class Keeper implements AsyncDisposable {
   readonly #path: string
@@ -122,6 +152,32 @@ export class Keeper implements AsyncDisposable {
     const w = new FlatWriter()
     w.text(key)
     await this.#connection.request(frame.release, w.finish(), `release ${key}`)
+  }
+
+  /**
+   * Listens on a TCP address for as long as the keeper lives: this daemon gets the socket now, each later one inherits it
+   * under its name (`inheritedDescriptors`). The same name at another address takes the old one's place. Port 0: any
+   * that is free. Rejects with `CONFLICT` when the address is in use.
+   */
+  async listen(
+    { name, address, port }: { name: string; address: string; port: number },
+    signal: AbortSignal,
+  ): Promise<LateSocket> {
+    const w = new FlatWriter()
+    w.u16(port)
+    w.text(address)
+    w.text(name)
+    const action = `listen on ${address}:${port}`
+    const arriving = arrival(name, AbortSignal.any([signal, AbortSignal.timeout(arrivalLimitMs)]))
+    // Whoever asked is told by the request; the socket comes before its answer.
+    arriving.catch(() => undefined)
+    try {
+      const bound = await this.#connection.request(frame.listen, w.finish(), action)
+      return { port: bound, handle: await arriving }
+    } catch (error) {
+      if (!isBerthError(error, 'KERNEL') || error.details?.errno !== 'EADDRINUSE') throw error
+      throw new BerthError('CONFLICT', `Cannot ${action}: it is in use`, { cause: error })
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -22,6 +22,7 @@ export const frame = {
   launch: 32,
   bind: 33,
   release: 34,
+  listen: 35,
 } as const
 
 const headerBytes = 5

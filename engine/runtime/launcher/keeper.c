@@ -22,6 +22,8 @@
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LIMIT_MS 5000
 #define SETTLED_MS 10000
+/* Beside the indexes of connections and -1, the listening socket. */
+#define CHANNEL -2
 
 static struct keeper keeper;
 
@@ -72,6 +74,7 @@ static int daemon_ended(int status) {
   int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   int64_t now = now_ms();
   life.pid = 0;
+  channel_close(&keeper);
   if (life.ending || code == 0 || code == EXIT_CONFIGURATION) return code;
   if (now - life.started >= SETTLED_MS) life.backoff = 0;
   life.next = now + life.backoff;
@@ -111,11 +114,13 @@ static int run(int signals) {
     watched = 0;
     watch(signals, 0);
     control_watch(&keeper, watch);
+    if (keeper.channel >= 0) watch(keeper.channel, CHANNEL);
     if (poll(polls, watched, (int)wait) < 0) continue;
     for (nfds_t i = 1; i < watched; i++) {
       if (!polls[i].revents) continue;
-      if (indexes[i] < 0) control_accept(&keeper);
-      else control_serve(indexes[i]);
+      if (indexes[i] == CHANNEL) channel_drain(&keeper);
+      else if (indexes[i] < 0) control_accept(&keeper);
+      else control_serve(&keeper, indexes[i]);
     }
     int result = polls[0].revents ? on_signals(signals) : -1;
     if (result >= 0) return result;

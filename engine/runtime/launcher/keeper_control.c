@@ -55,7 +55,7 @@ static int answer(int fd, uint32_t request, int value) {
   return send(fd, &frame, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size ? 0 : -1;
 }
 
-static int obey(int fd, uint8_t type, struct cursor *c) {
+static int obey(struct keeper *k, int fd, uint8_t type, struct cursor *c) {
   uint32_t request = take_u32(c);
   int value = 0;
   if (type == FRAME_BIND) {
@@ -68,6 +68,11 @@ static int obey(int fd, uint8_t type, struct cursor *c) {
     const char *key = take_text(c);
     if (c->bad) return -1;
     release_port(key);
+  } else if (type == FRAME_LISTEN) {
+    uint16_t port = take_u16(c);
+    const char *address = take_text(c), *name = take_text(c);
+    if (c->bad) return -1;
+    value = listen_late(k, name, address, port);
   } else {
     if (c->bad) return -1;
     errno = ENOSYS;
@@ -88,7 +93,7 @@ static void launch(int index) {
   drop(index);
 }
 
-void control_serve(int index) {
+void control_serve(struct keeper *k, int index) {
   uint8_t frame[REQUEST_LIMIT], type;
   int fd = connections[index];
   ssize_t n = recv(fd, frame, FRAME_HEADER, MSG_PEEK | MSG_DONTWAIT);
@@ -102,5 +107,5 @@ void control_serve(int index) {
   if (n < 0 || (size_t)n < length + 4) return drop(index);
   type = frame[4];
   struct cursor c = {.at = frame + FRAME_HEADER, .end = frame + n};
-  if (obey(fd, type, &c) < 0) drop(index);
+  if (obey(k, fd, type, &c) < 0) drop(index);
 }

@@ -116,7 +116,7 @@ static int take_lock(struct keeper *k) {
 
 int keeper_open(struct keeper *k, const char *settings_file) {
   struct cursor c;
-  *k = (struct keeper){.lock = -1, .control = -1};
+  *k = (struct keeper){.lock = -1, .control = -1, .channel = -1};
   if (read_settings(settings_file, &c) < 0) return complain("read", settings_file ? settings_file : "standard input");
   uint32_t version = take_u32(&c);
   k->lock_path = take_text(&c);

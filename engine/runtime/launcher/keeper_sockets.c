@@ -81,7 +81,7 @@ static int hold_alone(int fd, enum kind kind) {
   return shutdown(fd, SHUT_RD);
 }
 
-static int port_of(int fd) {
+int port_of(int fd) {
   union address got;
   socklen_t size = sizeof got;
   if (getsockname(fd, &got.any, &size) < 0) return -1;

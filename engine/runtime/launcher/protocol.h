@@ -26,6 +26,7 @@
  *   LAUNCH     launch plan                 the connection is from then on one to the new supervisor: HELLO, or ERROR and its end
  *   BIND       u32 request | u8 protocol (0 tcp, 1 udp) | u16 port | text address | text key
  *   RELEASE    u32 request | text key
+ *   LISTEN     u32 request | u16 port (0: any) | text address | text name     OK's value: port. The socket comes on the channel
  */
 #define PROTOCOL_VERSION 1
 
@@ -47,6 +48,7 @@ enum frame {
   FRAME_LAUNCH = 32,
   FRAME_BIND = 33,
   FRAME_RELEASE = 34,
+  FRAME_LISTEN = 35,
 };
 
 #endif
