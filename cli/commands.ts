@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Output } from './output.ts'
 
-/** Whose command this is: decides the exit code of a wrong command line (DESIGN.md, section 3). */
+/** Whose command this is: decides the exit code of a wrong command line. */
 export type Manners = 'berth' | 'helm' | 'docker'
 
 export type Group = 'release' | 'chart' | 'container' | 'image' | 'system'

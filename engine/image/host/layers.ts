@@ -16,7 +16,7 @@ import { Gate, Shared } from './shared.ts'
 
 /** Where a layer lies, by its chainID. */
 export interface LayerRecord {
-  /** Its folder's name: short, because overlay's options hold all of an image's (DESIGN.md, "Overlay"). */
+  /** Its folder's name: short, because overlay's options hold all of an image's: with long names they overflow one page, and mount(2) succeeds on what was cut. */
   readonly number: number
   readonly sizeBytes: number
   /** In ms; what no image needs is kept for a day, so that an interrupted pull goes on. */
