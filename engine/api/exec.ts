@@ -39,17 +39,25 @@ export async function joinSession(
     const { code } = await session.exited
     await send(socket, channels.error, Buffer.from(JSON.stringify(exitStatus(code))))
   } catch (error) {
-    const status = {
-      metadata: {},
-      status: 'Failure',
-      reason: 'InternalError',
-      message: messageOf(error),
-      code: 500,
-    }
-    await send(socket, channels.error, Buffer.from(JSON.stringify(status))).catch(() => undefined)
+    await sendFailure(socket, messageOf(error))
   }
   socket.close(1000)
   await left
+}
+
+/** Tells a client why there is no session, in a kubelet's words. Never rejects. */
+export async function refuseSession(socket: WebSocket, error: unknown): Promise<void> {
+  socket.on('error', () => undefined)
+  await sendFailure(
+    socket,
+    `Internal error occurred: error executing command in container: ${messageOf(error)}`,
+  )
+  socket.close(1000)
+}
+
+async function sendFailure(socket: WebSocket, message: string): Promise<void> {
+  const status = { metadata: {}, status: 'Failure', reason: 'InternalError', message, code: 500 }
+  await send(socket, channels.error, Buffer.from(JSON.stringify(status))).catch(() => undefined)
 }
 
 interface Received {

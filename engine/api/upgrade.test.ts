@@ -54,6 +54,7 @@ beforeEach(async () => {
     pods: {
       logs: async function* () {},
       exec: async (_pod, { command }) => {
+        if (command[0] === 'nosuch') throw new Error('"nosuch": not found in $PATH')
         commands.push(command)
         return session
       },
@@ -108,6 +109,16 @@ describe('exec over WebSocket', () => {
       status: 'Failure',
       reason: 'NonZeroExitCode',
       details: { causes: [{ reason: 'ExitCode', message: '3' }] },
+    })
+  })
+
+  it('tells on the connection why there is no session', async () => {
+    const { socket, received } = connect(`p/exec?command=nosuch&${all}`)
+    await once(socket, 'close')
+    expect(JSON.parse(received.get(3) ?? '')).toMatchObject({
+      status: 'Failure',
+      reason: 'InternalError',
+      message: 'Internal error occurred: error executing command in container: "nosuch": not found in $PATH',
     })
   })
 

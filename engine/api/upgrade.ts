@@ -1,7 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { BerthError } from '../base/error.ts'
-import { execProtocols, joinSession } from './exec.ts'
+import { execProtocols, joinSession, refuseSession } from './exec.ts'
 import { containerOf, isTrue } from './log.ts'
 import type { ExecOptions, PodSession } from './pods.ts'
 import { type Route, routeOf } from './route.ts'
@@ -53,19 +53,26 @@ async function upgrade(
       },
     )
   }
-  const session = await open(gone.signal)
+  const opened = await open(gone.signal).then(
+    (session) => ({ session }),
+    (error: unknown) => ({ error }),
+  )
   const { WebSocketServer } = await import('ws')
   const server = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
     handleProtocols: (offered) => execProtocols.find((protocol) => offered.has(protocol)) ?? false,
   })
-  const failed = () => session.close()
+  const failed = () => {
+    if ('session' in opened) opened.session.close()
+  }
   socket.once('close', failed)
   if (socket.destroyed) return failed()
   server.handleUpgrade(request, socket, head, (client) => {
     socket.off('close', failed)
-    void joinSession(client, session, streams)
+    // Told on the connection: to an HTTP error kubectl answers by asking again in SPDY, and shows what that was told.
+    if ('session' in opened) void joinSession(client, opened.session, streams)
+    else void refuseSession(client, opened.error)
   })
 }
 

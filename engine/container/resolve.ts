@@ -24,7 +24,7 @@ export function resolveProcess(settings: ContainerSettings, image: ImageConfig):
   if (!workingDir.startsWith('/')) {
     throw new BerthError(
       'INVALID',
-      `The working directory ${JSON.stringify(workingDir)} is invalid, it needs to be an absolute path`,
+      `the working directory '${workingDir}' is invalid, it needs to be an absolute path`,
     )
   }
   return {

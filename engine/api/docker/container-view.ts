@@ -36,6 +36,11 @@ function statusText({ state }: ContainerRecord, now: number): string {
   return `Exited (${state.exitCode}) ${ago(state.finishedAt)} ago`
 }
 
+/** The command as a list shows it: docker puts quotes around arguments with spaces, and around nothing else. */
+export function commandText([path = '', ...args]: readonly string[]): string {
+  return [path, ...args.map((arg) => (arg.includes(' ') ? `'${arg}'` : arg))].join(' ')
+}
+
 /** One row of `GET /containers/json`. */
 export function containerSummary(
   record: ContainerRecord,
@@ -46,7 +51,7 @@ export function containerSummary(
     Names: [`/${record.settings.name}`],
     Image: imageName,
     ImageID: record.imageId,
-    Command: [...record.process.entrypoint, ...record.process.cmd].join(' '),
+    Command: commandText([...record.process.entrypoint, ...record.process.cmd]),
     Created: Math.floor(record.created / 1000),
     Ports: portSummaries(record),
     Labels: record.process.labels,

@@ -5,6 +5,7 @@ import { containerDetails, containerSummary } from './container-view.ts'
 import type { DockerEngine } from './engine.ts'
 import type { ExecTable } from './exec-table.ts'
 import { matchesName, parseFilters, passes, passesLabels } from './filters.ts'
+import { withTag } from './images.ts'
 import type { Route } from './router.ts'
 import { containerSettings } from './settings.ts'
 import { parseSignal } from './signals.ts'
@@ -108,6 +109,10 @@ export function containerRoutes(engine: DockerEngine, execs: ExecTable): Route[]
         const settings = containerSettings(name, await x.body<ContainerCreate>(), engine.logs)
         // berth's own client asks for this before it pulls; docker's finds out at the start.
         if (x.flag('checkPorts')) await engine.checkPorts(settings.ports)
+        if (!settings.imageId && !engine.images.get(settings.image))
+          throw new BerthError('NOT_FOUND', `No such image: ${withTag(settings.image)}`, {
+            hint: `berth pull ${settings.image}`,
+          })
         const record = await life.create(settings, x.signal)
         x.json({ Id: record.id, Warnings: [] }, 201)
       },

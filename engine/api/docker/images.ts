@@ -99,7 +99,8 @@ export function imageRoutes({ images }: DockerEngine): Route[] {
   ]
 }
 
-const withTag = (ref: string) => (/:[^/]+$|@/.test(ref) ? ref : `${ref}:latest`)
+/** A reference with the tag that it means. */
+export const withTag = (ref: string) => (/:[^/]+$|@/.test(ref) ? ref : `${ref}:latest`)
 
 const seconds = (date: string) => Math.max(0, Math.floor(Date.parse(date) / 1000) || 0)
 

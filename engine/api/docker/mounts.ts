@@ -50,10 +50,15 @@ export function parseBind(text: string): MountSetting {
 
 /** Docker's rule for the names of volumes. */
 export function checkVolumeName(name: string): void {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && name.length <= 255) return
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name) && name.length <= 255) return
+  if (name.length === 1)
+    throw new BerthError(
+      'INVALID',
+      `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
+    )
   throw new BerthError(
     'INVALID',
-    `"${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. ` +
+    `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. ` +
       'If you intended to pass a host directory, use absolute path',
   )
 }

@@ -80,7 +80,7 @@ export class DockerApi {
       return this.#stream(request, takeOver(request, response))
     }
     const found = this.#router.find(request.method ?? 'GET', rest)
-    if (!found) throw new BerthError('NOT_FOUND', 'page not found')
+    if (!found) throw unknownRequest(request.method ?? 'GET', rest)
     const { parameters, route } = found
     const exchange = new Exchange(request, response, {
       query: url.searchParams,
@@ -161,4 +161,13 @@ function takeOver(request: IncomingMessage, response: ServerResponse): Connectio
   for (const event of ['data', 'end', 'close', 'error', 'drain', 'timeout']) socket.removeAllListeners(event)
   socket.setTimeout(0)
   return { socket, head: Buffer.alloc(0), upgraded: false }
+}
+
+/** What docker's API begins with and berth's has not, or not all of it. */
+const dockersPaths =
+  /^\/(build|commit|configs|containers|distribution|exec|grpc|images|networks|nodes|plugins|secrets|services|session|swarm|system|tasks|volumes)(\/|$)/
+
+function unknownRequest(method: string, path: string): BerthError {
+  if (!dockersPaths.test(path)) return new BerthError('NOT_FOUND', 'page not found')
+  return new BerthError('UNSUPPORTED', `${method} ${path} is not there yet in berth`)
 }

@@ -15,7 +15,7 @@ describe('containerSettings', () => {
       Cmd: ['x'],
       Tty: true,
       HostConfig: {
-        Binds: ['/a:/b:ro', 'v:/c'],
+        Binds: ['/a:/b:ro', 'vol:/c'],
         Tmpfs: { '/t': 'size=1m,mode=1777,noexec' },
         PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }], '53/udp': [] },
         NanoCpus: 5e8,
@@ -36,7 +36,7 @@ describe('containerSettings', () => {
       log: { maxSizeBytes: 1, maxFiles: 2 },
       mounts: [
         { kind: 'bind', source: '/a', target: '/b', readOnly: true, createSource: true },
-        { kind: 'volume', source: 'v', target: '/c', readOnly: false },
+        { kind: 'volume', source: 'vol', target: '/c', readOnly: false },
         { kind: 'tmpfs', target: '/t', sizeBytes: 1 << 20, mode: 0o1777, options: ['noexec'] },
       ],
       ports: [
@@ -66,7 +66,7 @@ describe('containerSettings', () => {
 
 describe('parseBind', () => {
   it.each(['/a', 'a:b', '../x:/b', '/a:/b:sometimes', '/a:/', ':/b'])('refuses %s', (text) => {
-    expect(() => parseBind(text)).toThrow('nvalid')
+    expect(() => parseBind(text)).toThrow(/invalid|Invalid|too short/)
   })
 })
 

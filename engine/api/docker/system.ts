@@ -1,7 +1,5 @@
-import type { ContainerEvent } from '../../container/container.ts'
 import type { DockerEngine } from './engine.ts'
-import type { Exchange } from './exchange.ts'
-import { parseFilters, passes } from './filters.ts'
+import { eventRoute } from './events.ts'
 import type { Route } from './router.ts'
 
 /** The newest API version that is spoken, and the oldest. */
@@ -148,67 +146,11 @@ export function systemRoutes(engine: DockerEngine): Route[] {
         })
       },
     },
-    { method: 'GET', pattern: '/events', answer: (x) => events(streams.events.bind(streams), x) },
+    eventRoute(streams),
     {
       method: 'POST',
       pattern: '/auth',
       answer: (x) => x.json({ Status: 'Login Succeeded', IdentityToken: '' }),
     },
   ]
-}
-
-const eventFilters = [
-  'config',
-  'container',
-  'daemon',
-  'event',
-  'image',
-  'label',
-  'network',
-  'node',
-  'plugin',
-  'scope',
-  'secret',
-  'service',
-  'type',
-  'volume',
-]
-
-/** Events from now on, until `until` or until the client leaves. */
-async function events(subscribe: DockerEngine['streams']['events'], x: Exchange): Promise<void> {
-  const filters = parseFilters(x.query.get('filters'), eventFilters)
-  const until = x.number('until')
-  x.open('application/json')
-  const send = (event: ContainerEvent) => {
-    const { image = '', name = '' } = event.attributes
-    const wanted =
-      passes(filters, 'type', (v) => v === 'container') &&
-      passes(filters, 'event', (v) => event.action === v || event.action.startsWith(`${v}:`)) &&
-      passes(filters, 'container', (v) => event.id.startsWith(v) || name === v) &&
-      passes(filters, 'image', (v) => image === v || image.replace(/:[^:/]+$/, '') === v) &&
-      passes(filters, 'label', (v) => v.split('=', 1).some((key) => Object.hasOwn(event.attributes, key)))
-    if (wanted && !x.response.destroyed) x.response.write(`${JSON.stringify(eventView(event))}\n`)
-  }
-  const end = new AbortController()
-  subscribe(send, end.signal)
-  await new Promise<void>((resolve) => {
-    x.signal.addEventListener('abort', () => resolve(), { once: true })
-    if (until !== undefined) setTimeout(resolve, Math.max(0, until * 1000 - Date.now())).unref()
-  })
-  end.abort()
-  x.response.end()
-}
-
-function eventView(event: ContainerEvent): object {
-  return {
-    status: event.action,
-    id: event.id,
-    from: event.attributes.image ?? '',
-    Type: event.type,
-    Action: event.action,
-    Actor: { ID: event.id, Attributes: event.attributes },
-    scope: 'local',
-    time: Math.floor(event.time / 1000),
-    timeNano: event.time * 1e6,
-  }
 }

@@ -65,7 +65,8 @@ function checkNetworks(engine: Engine, record: ContainerRecord): void {
     settings.networkMode || 'bridge',
     ...settings.networks.map((network) => network.name),
   ]) {
-    if (!engine.networks.resolve(name)) throw new BerthError('NOT_FOUND', `network ${name} not found`)
+    // Not NOT_FOUND: docker's client takes that for the image's, and pulls it.
+    if (!engine.networks.resolve(name)) throw new BerthError('INVALID', `network ${name} not found`)
   }
 }
 
