@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { BerthError } from '../../engine/base/error.ts'
 import type { Output } from '../output.ts'
 import { addReleaseFlags, namespaceOf, openEngine, type ReleaseOptions } from './connect.ts'
-import { ansiTime, chartOf, helmTable, writeValue } from './present.ts'
+import { ansiTime, chartOf, goJsonTime, helmTable, writeValue } from './present.ts'
 
 /** `berth history NAME`: the revisions of a release. */
 export function command(output: Output): Command {
@@ -28,7 +28,7 @@ export function command(output: Output): Command {
         )
       const shown = records.slice(-Number(options.max)).map(({ record }) => ({
         revision: record.version,
-        updated: record.info.last_deployed,
+        updated: goJsonTime(record.info.last_deployed),
         status: record.info.status,
         chart: chartOf(record),
         app_version: record.chart.metadata.appVersion ?? '',

@@ -10,6 +10,11 @@ export function goTime(text: string): string {
   return `${day} ${time}${digits === '' ? '' : `.${digits}`} +0000 UTC`
 }
 
+/** A time as Go writes it into JSON: without zeros at the end of its fraction. */
+export function goJsonTime(text: string): string {
+  return text.replace(/(?:\.0+|(\.\d*[1-9])0+)Z$/, '$1Z')
+}
+
 /** `Tue Nov 24 23:05:44 2026`. */
 export function ansiTime(text: string): string {
   const [weekday = '', day = '', month = '', year = '', time = ''] = new Date(text).toUTCString().split(' ')

@@ -6,7 +6,9 @@ import type { Containers } from '../container/host/containers.ts'
 /** Logs, exec and attach of pods' containers, for the Kubernetes API. */
 export function podAccess(containers: Containers): PodAccess {
   return {
-    logs: (pod, options, signal) => logLines(containers, pod, options, signal),
+    // Found before the first line is asked for: what is missing is an answer, not a stream that breaks off.
+    logs: (pod, options, signal) =>
+      logLines(containers, instanceOf(containers, pod, options), options, signal),
     exec: async (pod, options, signal) => {
       const settings = { argv: options.command, terminal: options.tty, stdin: options.stdin }
       const session = await containers.exec(running(containers, pod).id, settings, signal)
@@ -43,17 +45,19 @@ function running(containers: Containers, pod: PodReference): ContainerRecord {
   throw new BerthError('NOT_FOUND', `Container "${pod.container}" of pod "${pod.name}" does not run`)
 }
 
+function instanceOf(containers: Containers, pod: PodReference, { previous }: LogOptions): string {
+  const found = instances(containers, pod)[previous ? 1 : 0]
+  if (found) return found.id
+  const which = previous ? 'previous terminated container' : 'container'
+  throw new BerthError('INVALID', `${which} "${pod.container}" in pod "${pod.name}" not found`)
+}
+
 async function* logLines(
   containers: Containers,
-  pod: PodReference,
+  id: string,
   options: LogOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const found = instances(containers, pod)[options.previous ? 1 : 0]
-  if (!found) {
-    const which = options.previous ? 'previous terminated container' : 'container'
-    throw new BerthError('INVALID', `${which} "${pod.container}" in pod "${pod.name}" not found`)
-  }
   const since =
     options.sinceTime !== undefined
       ? Date.parse(options.sinceTime)
@@ -62,7 +66,7 @@ async function* logLines(
         : undefined
   let left = options.limitBytes ?? Number.POSITIVE_INFINITY
   const lines = containers.logs(
-    found.id,
+    id,
     {
       stdout: true,
       stderr: true,
