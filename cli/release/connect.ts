@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Command } from 'commander'
 import { parseDuration } from '../../engine/base/duration.ts'
-import { messageOf } from '../../engine/base/error.ts'
+import { BerthError, messageOf } from '../../engine/base/error.ts'
 import { systemClock } from '../../engine/base/host/clock.ts'
 import { parseHost } from '../../engine/client/docker/address.ts'
 import { HttpTransport } from '../../engine/client/http-transport.ts'
 import { KubernetesClient } from '../../engine/client/kubernetes-client.ts'
+import { type Cascade, cascades } from '../../engine/release/cluster.ts'
 import { ReleaseEngine } from '../../engine/release/host/engine.ts'
 import { KubernetesCluster } from '../../engine/release/host/kubernetes-cluster.ts'
 import type { JournalOptions } from '../../engine/release/record.ts'
@@ -63,6 +64,7 @@ export interface ChangeOptions extends ReleaseOptions {
   readonly rollbackOnFailure?: true
   readonly historyMax?: string
   readonly keepHistory?: true
+  readonly cascade?: string
 }
 
 /** Adds the flags that say how a change is carried out. */
@@ -73,6 +75,15 @@ export function addChangeFlags(command: Command): Command {
     .option('--timeout <duration>', 'how long to wait', '5m0s')
     .option('--no-hooks', 'run no hooks')
     .option('--description <text>', 'instead of the default description')
+}
+
+function cascadeOf(text: string): Cascade {
+  const found = cascades.find((one) => one === text)
+  if (found) return found
+  throw new BerthError(
+    'USAGE',
+    `--cascade is "${text}", should be ${cascades.join(', ').replace(/, (\w+)$/, ' or $1')}`,
+  )
 }
 
 /** The change flags as the engine's options. */
@@ -86,6 +97,7 @@ export function changeOptions(options: ChangeOptions): Partial<JournalOptions> {
     forceConflicts: options.forceConflicts ?? false,
     rollbackOnFailure: options.rollbackOnFailure ?? false,
     keepHistory: options.keepHistory ?? false,
+    ...(options.cascade === undefined ? {} : { cascade: cascadeOf(options.cascade) }),
     ...(historyMax === undefined ? {} : { historyMax: Number(historyMax) }),
     ...(description === undefined ? {} : { description }),
   }

@@ -91,6 +91,7 @@ export function command(output: Output): Command {
       const request = await makeRequest(name, chart, options, output)
       const { record } = await perform(
         {
+          command: 'install',
           request,
           spec: async () => ({ command: 'install', ...(await chartSpec(request)) }),
           direct: async (engine, run) => ({ record: await engine.install(request, run), kept: [] }),

@@ -33,6 +33,7 @@ export function command(output: Output): Command {
       }
       await perform(
         {
+          command: 'rollback',
           request,
           spec: async () => ({ command: 'rollback', revision: version }),
           direct: async (engine, run) => ({ record: await engine.rollback(request, run), kept: [] }),

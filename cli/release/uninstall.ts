@@ -18,6 +18,11 @@ export function command(output: Output): Command {
     .option('--keep-history', 'keep the records, so that it can be rolled back')
     .option('--ignore-not-found', 'a release that is not there is no error')
     .option('--dry-run', 'only tell what would go')
+    .option(
+      '--cascade <how>',
+      'what becomes of pods: background, foreground, or orphan, which leaves them',
+      'background',
+    )
     .option('-q, --quiet', 'no progress')
     .action(async (names: string[], options: UninstallOptions) => {
       const namespace = namespaceOf(options, output)
@@ -32,6 +37,7 @@ export function command(output: Output): Command {
         }
         const { kept } = await perform(
           {
+            command: 'uninstall',
             request,
             spec: async () => ({ command: 'uninstall', ignoreNotFound }),
             direct: (engine, run) => engine.uninstall(request, run),

@@ -39,6 +39,7 @@ export function command(output: Output): Command {
       const mode = { install: options.install ?? false, valuesMode: modeOf(options) }
       const { record } = await perform(
         {
+          command: 'upgrade',
           request,
           spec: async () => ({ command: 'upgrade', ...(await chartSpec(request)), ...mode }),
           direct: async (direct, run) => ({

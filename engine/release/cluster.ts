@@ -41,9 +41,13 @@ export interface Cluster {
   create(object: ClusterObject, signal: AbortSignal): Promise<ClusterObject>
   /** Server-side apply as `helm`; without `force`, `CONFLICT` when somebody else owns a field. */
   apply(object: ClusterObject, options: ApplyOptions, signal: AbortSignal): Promise<ClusterObject>
-  /** Asks for removal, dependents in the background; an object that is not there is removed already. */
-  remove(ref: ObjectRef, signal: AbortSignal): Promise<void>
+  /** Asks for removal; an object that is not there is removed already. */
+  remove(ref: ObjectRef, options: { readonly cascade: Cascade }, signal: AbortSignal): Promise<void>
 }
+
+/** What becomes of an object's dependents when it is removed. */
+export const cascades = ['background', 'foreground', 'orphan'] as const
+export type Cascade = (typeof cascades)[number]
 
 export interface ListQuery {
   readonly apiVersion: string

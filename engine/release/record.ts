@@ -2,7 +2,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { BerthError, messageOf } from '../base/error.ts'
 import type { Chart, ChartFile, Values } from '../chart/chart.ts'
 import type { HookDeletePolicy, HookEvent } from '../template/hooks.ts'
-import type { ClusterObject } from './cluster.ts'
+import type { Cascade, ClusterObject } from './cluster.ts'
 
 export const statuses = [
   'unknown',
@@ -92,6 +92,8 @@ export interface JournalOptions {
   readonly keepHistory: boolean
   /** 0 keeps all. */
   readonly historyMax: number
+  /** What becomes of dependents when their owner is removed; journals of old do not have it. */
+  readonly cascade?: Cascade
   readonly description: string
 }
 

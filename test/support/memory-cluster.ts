@@ -1,6 +1,7 @@
 import { BerthError } from '../../engine/base/error.ts'
 import {
   type ApplyOptions,
+  type Cascade,
   type Cluster,
   type ClusterObject,
   type ListQuery,
@@ -162,7 +163,7 @@ export class DyingCluster implements Cluster {
     return this.#write(() => this.#inner.apply(object, options, signal))
   }
 
-  async remove(ref: ObjectRef, signal: AbortSignal) {
-    return this.#write(() => this.#inner.remove(ref, signal))
+  async remove(ref: ObjectRef, options: { readonly cascade: Cascade }, signal: AbortSignal) {
+    return this.#write(() => this.#inner.remove(ref, options, signal))
   }
 }

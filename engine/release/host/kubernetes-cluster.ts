@@ -3,7 +3,9 @@ import type { ObjectRef as ClientRef, KubernetesClient } from '../../client/kube
 import { textOf } from '../../client/lines.ts'
 import { groupVersionPath } from '../../client/resources.ts'
 import { kindOf } from '../../object/kinds.ts'
-import type { ApplyOptions, Cluster, ClusterObject, ListQuery, ObjectRef } from '../cluster.ts'
+import type { ApplyOptions, Cascade, Cluster, ClusterObject, ListQuery, ObjectRef } from '../cluster.ts'
+
+const policies = { background: 'Background', foreground: 'Foreground', orphan: 'Orphan' } as const
 
 /** Who changes fields: Helm's own name, so that either tool carries on where the other stopped. */
 const fieldManager = 'helm'
@@ -58,9 +60,9 @@ export class KubernetesCluster implements Cluster {
     return this.#client.apply(object as ClusterObject & ClientObject, { fieldManager, force, dryRun }, signal)
   }
 
-  async remove(ref: ObjectRef, signal: AbortSignal): Promise<void> {
+  async remove(ref: ObjectRef, { cascade }: { cascade: Cascade }, signal: AbortSignal): Promise<void> {
     await this.#client
-      .remove(ref as ClientRef, { propagationPolicy: 'Background' }, signal)
+      .remove(ref as ClientRef, { propagationPolicy: policies[cascade] }, signal)
       .catch((error: unknown) => {
         if (!isBerthError(error, 'NOT_FOUND')) throw error
       })

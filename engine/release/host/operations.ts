@@ -99,8 +99,11 @@ export class ReleaseOperations {
     }
     const fresh: Progress[] = []
     let written = clock.now()
+    let later: NodeJS.Timeout | undefined
     let writing = Promise.resolve()
     const write = (next: OperationStatus) => {
+      clearTimeout(later)
+      later = undefined
       status = withProgress(next, fresh.splice(0))
       const body = { status }
       writing = writing.then(async () => {
@@ -115,9 +118,14 @@ export class ReleaseOperations {
     write(status)
     const onProgress = (progress: Progress) => {
       fresh.push(progress)
-      if (clock.now() - written < writeEveryMs) return
-      written = clock.now()
-      write(status)
+      const due = written + writeEveryMs - clock.now()
+      if (due <= 0) {
+        written = clock.now()
+        write(status)
+      } else {
+        // Nothing more may come for a long time: what was held back is told then.
+        later ??= setTimeout(() => write(status), due)
+      }
     }
     try {
       const result = began
@@ -125,6 +133,7 @@ export class ReleaseOperations {
         : await this.#begin(operation, { signal, onProgress })
       write({ ...status, phase: 'Succeeded', finishedAt: this.#now(), ...result })
     } catch (error) {
+      clearTimeout(later)
       // The next daemon carries on: its status stays Running.
       if (signal.aborted) throw error
       write({ ...status, phase: 'Failed', finishedAt: this.#now(), error: errorStatus(error) })

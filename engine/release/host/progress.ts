@@ -4,7 +4,12 @@ import type { StepKind } from '../plan.ts'
 export type Progress =
   | { readonly type: 'step'; readonly step: string; readonly kind: StepKind }
   | { readonly type: 'applied' | 'removed'; readonly object: string }
-  | { readonly type: 'hook'; readonly object: string; readonly event: string }
+  | {
+      readonly type: 'hook'
+      readonly object: string
+      readonly event: string
+      readonly phase: 'Running' | 'Succeeded' | 'Failed'
+    }
   | {
       readonly type: 'state'
       readonly object: string

@@ -72,6 +72,7 @@ export class Records {
         name: recordName(record.name, record.version),
         namespace: record.namespace,
       },
+      { cascade: 'background' },
       signal,
     )
   }

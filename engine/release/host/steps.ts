@@ -1,13 +1,13 @@
 import { BerthError, messageOf } from '../../base/error.ts'
 import type { Clock } from '../../base/host/clock.ts'
 import type { HookDeletePolicy } from '../../template/hooks.ts'
-import { type Cluster, type ObjectRef, objectName, refOf } from '../cluster.ts'
+import { type Cascade, type Cluster, type ObjectRef, objectName, refOf } from '../cluster.ts'
 import { isKept, type Namespaced, objectsOf, owned } from '../objects.ts'
 import type { Step } from '../plan.ts'
 import type { RecordedHook, StoredRecord } from '../record.ts'
 import type { Progress } from './progress.ts'
 import type { Records } from './records.ts'
-import { waitGone, waitReady } from './wait.ts'
+import { waitGone, waitPodsGone, waitReady } from './wait.ts'
 
 /** What the steps of one operation work with. */
 export interface StepContext {
@@ -67,11 +67,13 @@ export const executors: Executors = {
   },
 
   async remove({ refs }, context, signal) {
-    for (const ref of refs) await removeOne(ref, context, signal)
+    for (const ref of refs) await removeOne(ref, context, signal, cascadeOf(context))
   },
 
   async gone({ refs }, context, signal) {
-    await waitGone(refs, waitOptions(context), signal)
+    const options = waitOptions(context)
+    await waitGone(refs, options, signal)
+    if (cascadeOf(context) !== 'orphan') await waitPodsGone(refs, options, signal)
   },
 
   async hook({ hook, event }, context, signal) {
@@ -80,16 +82,19 @@ export const executors: Executors = {
     if (policies.includes('before-hook-creation')) await removeHook(hook, context, signal)
     const startedAt = new Date(context.clock.now()).toISOString()
     await recordRun(hook, { started_at: startedAt, phase: 'Running' }, context, signal)
-    context.onProgress({ type: 'hook', object: `${hook.kind}/${hook.name}`, event })
-    const run = async (phase: string) =>
-      recordRun(
+    const object = `${hook.kind}/${hook.name}`
+    context.onProgress({ type: 'hook', object, event, phase: 'Running' })
+    const run = async (phase: 'Succeeded' | 'Failed') => {
+      context.onProgress({ type: 'hook', object, event, phase })
+      await recordRun(
         hook,
         { started_at: startedAt, completed_at: new Date(context.clock.now()).toISOString(), phase },
         context,
         signal,
       )
+    }
     try {
-      for (const object of objects) await context.cluster.apply(object, { force: true }, signal)
+      for (const one of objects) await context.cluster.apply(one, { force: true }, signal)
       const runs = objects.filter(({ kind }) => kind === 'Job' || kind === 'Pod')
       await waitDone(runs.map(refOf), context, signal)
     } catch (error) {
@@ -173,8 +178,17 @@ function waitOptions(context: StepContext) {
   }
 }
 
-async function removeOne(ref: ObjectRef, context: StepContext, signal: AbortSignal): Promise<void> {
-  await context.cluster.remove(ref, signal)
+function cascadeOf({ stored }: StepContext): Cascade {
+  return stored.journal?.options.cascade ?? 'background'
+}
+
+async function removeOne(
+  ref: ObjectRef,
+  context: StepContext,
+  signal: AbortSignal,
+  cascade: Cascade = 'background',
+): Promise<void> {
+  await context.cluster.remove(ref, { cascade }, signal)
   context.onProgress({ type: 'removed', object: objectName(ref) })
 }
 
@@ -192,7 +206,7 @@ async function removeHook(hook: RecordedHook, context: StepContext, signal: Abor
   const refs = hookObjects(hook, context)
     .filter(({ kind }) => kind !== 'CustomResourceDefinition')
     .map(refOf)
-  for (const ref of refs) await context.cluster.remove(ref, signal)
+  for (const ref of refs) await context.cluster.remove(ref, { cascade: 'background' }, signal)
   await waitGone(refs, waitOptions(context), signal)
 }
 

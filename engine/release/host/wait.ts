@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { BerthError } from '../../base/error.ts'
 import type { Clock } from '../../base/host/clock.ts'
 import { type Cluster, type ClusterObject, type ObjectRef, objectName, refKey, refOf } from '../cluster.ts'
+import { isOfWorkload, type PodObject, podTrouble } from '../pods.ts'
 import { type Readiness, readinessOf } from '../readiness.ts'
 
 /** Told when an object's state changes while it is waited for. */
@@ -30,9 +31,10 @@ export async function waitReady(
 ): Promise<void> {
   const { cluster, clock, timeoutMs, jobs, onState } = options
   const deadline = clock.now() + timeoutMs
-  let left = objects.map((object) =>
+  const all = objects.map((object) =>
     'metadata' in object ? refOf(object as ClusterObject) : (object as ObjectRef),
   )
+  let left = all
   const told = new Map<string, string>()
   for (let pause = looks.firstMs; ; pause = Math.min(pause * 2, looks.lastMs)) {
     const states = await Promise.all(
@@ -50,11 +52,30 @@ export async function waitReady(
     if (bad) throw await problem('CONFLICT', bad, { cluster, signal, after: '' })
     const waiting = states.filter(({ readiness }) => readiness.state !== 'ready')
     const [first] = waiting
-    if (!first) return
+    if (!first) {
+      if (left.length === all.length) return
+      // What was ready first may have failed since: all must be ready at the same time.
+      left = all
+      continue
+    }
     if (clock.now() >= deadline)
       throw await problem('TIMEOUT', first, { cluster, signal, after: ` after ${durationText(timeoutMs)}` })
     left = waiting.map(({ ref }) => ref)
     await sleep(pause, undefined, { signal })
+  }
+}
+
+/** Waits until no pod of the workloads is there: until then their containers may still run. */
+export async function waitPodsGone(
+  workloads: readonly ObjectRef[],
+  options: WaitOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const mine = new Set(workloads.map(objectName))
+  for (const [namespace] of Map.groupBy(workloads, (ref) => ref.namespace ?? '')) {
+    if (namespace === '') continue
+    const pods = await options.cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace }, signal)
+    await waitGone(pods.filter((pod) => isOfWorkload(pod, mine)).map(refOf), options, signal)
   }
 }
 
@@ -92,38 +113,21 @@ async function problem(
   })
 }
 
-interface PodStatus {
-  readonly containerStatuses?: readonly {
-    readonly name: string
-    readonly state?: Readonly<
-      Record<string, { readonly reason?: string; readonly message?: string; readonly exitCode?: number }>
-    >
-  }[]
-}
-
 /** What the pods of a workload say of why they are not ready. */
 async function podReason(
   workload: ClusterObject,
   cluster: Pick<Cluster, 'list'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const labels = (workload.spec as { selector?: { matchLabels?: Record<string, string> } } | undefined)
-    ?.selector?.matchLabels
   const { namespace } = workload.metadata
-  if (!labels || namespace === undefined) return undefined
-  const labelSelector = Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(',')
-  const pods = await cluster
-    .list({ apiVersion: 'v1', kind: 'Pod', namespace, labelSelector }, signal)
-    .catch(() => [])
-  for (const pod of pods) {
-    for (const { name, state } of (pod.status as PodStatus | undefined)?.containerStatuses ?? []) {
-      const { waiting, terminated } = state ?? {}
-      const told = waiting?.message ?? waiting?.reason ?? terminated?.message ?? terminated?.reason
-      if (told !== undefined && told !== 'ContainerCreating')
-        return `pod "${pod.metadata.name}", container "${name}": ${told}${terminated ? ` (exit code ${terminated.exitCode})` : ''}`
-    }
+  if (namespace === undefined) return undefined
+  const mine = new Set([objectName(refOf(workload))])
+  const pods = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace }, signal).catch(() => [])
+  for (const pod of pods.filter((one) => isOfWorkload(one, mine))) {
+    const trouble = podTrouble(pod as PodObject)
+    if (!trouble) continue
+    const container = trouble.container === '' ? '' : `, container "${trouble.container}"`
+    return `pod "${pod.metadata.name}"${container}: ${trouble.text}`
   }
   return undefined
 }
