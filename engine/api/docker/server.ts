@@ -165,7 +165,7 @@ function takeOver(request: IncomingMessage, response: ServerResponse): Connectio
 
 /** What docker's API begins with and berth's has not, or not all of it. */
 const dockersPaths =
-  /^\/(build|commit|configs|containers|distribution|exec|grpc|images|networks|nodes|plugins|secrets|services|session|swarm|system|tasks|volumes)(\/|$)/
+  /^\/(build|commit|containers|distribution|exec|images|networks|session|system|volumes)(\/|$)/
 
 function unknownRequest(method: string, path: string): BerthError {
   if (!dockersPaths.test(path)) return new BerthError('NOT_FOUND', 'page not found')
