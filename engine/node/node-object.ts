@@ -1,5 +1,6 @@
 import { withCondition } from '../object/conditions.ts'
 import type { NodeFacts } from '../object/field-ref.ts'
+import { timeText } from '../object/meta.ts'
 import type { Node, NodeCondition, NodeStatus } from '../object/types.generated.ts'
 
 /** What is to be said of this machine. */
@@ -17,7 +18,7 @@ export interface MachineFacts extends NodeFacts {
 /** How many pods one machine takes, as kubelet says by default. */
 const podLimit = 110
 
-/** The Node object of this machine, with what others have put on it kept. Equal when nothing changed. */
+/** The Node object of this machine, with what others have put on it kept. Beside the time of the report, equal when nothing changed. */
 export function nodeObject(facts: MachineFacts, before: Node | undefined, now: number): Node {
   const labels = {
     'kubernetes.io/hostname': facts.name,
@@ -50,7 +51,10 @@ function statusOf(facts: MachineFacts, before: NodeStatus | undefined, now: numb
       { type: 'InternalIP', address: facts.address },
       { type: 'Hostname', address: facts.name },
     ],
-    conditions: withCondition<NodeCondition>(before?.conditions, ready, now),
+    conditions: withCondition<NodeCondition>(before?.conditions, ready, now).map((condition) => ({
+      ...condition,
+      lastHeartbeatTime: timeText(now),
+    })),
     nodeInfo: {
       architecture: facts.architecture,
       bootID: facts.bootId,

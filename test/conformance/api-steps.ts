@@ -97,7 +97,7 @@ export const apiSteps: readonly Step[] = [
   {
     name: 'get sorted json',
     command: 'kubectl get ns -o jsonpath={.items[*].metadata.name}',
-    prints: [/default kube-system/],
+    prints: [/default kube-node-lease kube-system/],
   },
   {
     name: 'get none',
