@@ -57,7 +57,8 @@ try {
   await platform.end({ force: false })
   await rm(stage.folder, { recursive: true })
   const left = compareSnapshots(before, takeSnapshot([stage.folder], nft))
-  for (const line of left) say(`  ✗ ${line}`)
+  for (const line of left.slice(0, 20)) say(`  ✗ ${line}`)
+  if (left.length > 20) say(`  ✗ and ${left.length - 20} more`)
   check(left.length === 0, 'processes, mounts, links, nftables, cgroups and folders are as before')
 
   const end = Date.now()
