@@ -80,11 +80,11 @@ export interface MountSetting {
   readonly mode?: number
   /** Further options of a tmpfs, such as `uid=0,noexec`. */
   readonly options?: readonly string[]
-  /** A path inside the volume. */
+  /** A path inside the source: links in it lead nowhere else. */
   readonly subPath?: string
   /** volume: do not fill an empty volume with the image's files. */
   readonly noCopy?: boolean
-  /** bind: make the missing source as a folder (`-v`); absent: a missing source is an error (`--mount`). */
+  /** Make the missing source, or its `subPath`, as a folder (`-v`); absent: a missing one is an error (`--mount`). */
   readonly createSource?: boolean
 }
 

@@ -226,8 +226,9 @@ function mountOf(mount: MountPoint): OciMount {
   return {
     destination: target,
     type: 'bind',
-    source: setting.subPath ? `${source}${normalizePath(setting.subPath)}` : source,
+    source,
     options: ['rbind', access, setting.propagation ?? 'rprivate'],
+    ...(setting.subPath && { part: { path: setting.subPath, create: setting.createSource ?? false } }),
   }
 }
 

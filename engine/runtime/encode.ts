@@ -237,6 +237,19 @@ export const ops: { readonly [K in Step['do']]: Encoder<K> } = {
       w.list(s.env, (item) => w.text(item))
     },
   ],
+  'bind-in': [
+    33,
+    (w, s) => {
+      w.text(s.rootfs)
+      w.text(s.sourceRoot)
+      w.text(s.source)
+      w.text(s.target)
+      w.u8(s.createSource)
+      w.u32(s.flags)
+      w.u32(s.propagation ?? 0)
+      w.u32(s.recursive ?? 0)
+    },
+  ],
 }
 
 function writeFields(w: FlatWriter, path: string, text: string, ignore: readonly number[]): void {

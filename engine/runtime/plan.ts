@@ -111,6 +111,22 @@ export type Step = Reason &
         readonly propagation?: number
         readonly recursive?: number
       }
+    /**
+     * Bind what `source` leads to below the folder `sourceRoot` of the host, resolved as "in rootfs" is: a container
+     * that can write there cannot make a link lead out. Whether it is a file or a folder shows once it is open;
+     * `createSource`: a missing one is made as a folder.
+     */
+    | {
+        readonly do: 'bind-in'
+        readonly rootfs: string
+        readonly sourceRoot: string
+        readonly source: string
+        readonly target: string
+        readonly createSource: boolean
+        readonly flags: number
+        readonly propagation?: number
+        readonly recursive?: number
+      }
     /** Bind `/dev/null` (file) or an empty read-only tmpfs (folder) over a path in rootfs; missing is fine. */
     | { readonly do: 'mask'; readonly rootfs: string; readonly path: string }
     /** Make a path in rootfs read-only by a bind on itself; missing is fine. */

@@ -50,6 +50,8 @@ export async function raise(engine: Engine, record: ContainerRecord, signal: Abo
 /** Takes down what `raise` made, the process included. Idempotent; what fails is logged and swept later. */
 export async function lower(engine: Engine, record: ContainerRecord): Promise<void> {
   await removeCgroups(cgroupFolders(cgroupsOf(engine, record.settings.cgroupParent), record.id))
+  // A supervisor that was killed left it.
+  await rm(placesOf(engine, record.id).socket, { force: true })
   if (!record.settings.sandbox) await closeSandbox(engine, record.id, Object.values(record.networks))
 }
 
@@ -267,23 +269,25 @@ function etcFiles(engine: Engine, record: ContainerRecord): { target: string; so
   }))
 }
 
-/** Which bind sources are no folders; a missing one is made or refused, as it was asked for. */
+/**
+ * Which bind sources are no folders; a missing one is made or refused, as it was asked for. A part of a volume is left
+ * to the launcher, which looks at it without following a link out of the volume.
+ */
 async function checkSources(record: ContainerRecord, etc: SpecFacts['etc']): Promise<Set<string>> {
   const files = new Set(etc.map(({ source }) => source))
   for (const { kind, source, setting } of record.mounts) {
     if (kind === 'tmpfs') continue
-    const path = setting.subPath ? join(source, setting.subPath) : source
     try {
-      if (!(await stat(path)).isDirectory()) files.add(path)
+      if (!(await stat(source)).isDirectory()) files.add(source)
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error
       if (!setting.createSource) {
         throw new BerthError(
           'INVALID',
-          `Invalid mount config for type "${kind}": bind source path does not exist: ${path}`,
+          `Invalid mount config for type "${kind}": bind source path does not exist: ${source}`,
         )
       }
-      await mkdir(path, { recursive: true, mode: 0o755 })
+      await mkdir(source, { recursive: true, mode: 0o755 })
     }
   }
   return files

@@ -1,8 +1,6 @@
-import { constants } from 'node:fs'
 import {
   chmod,
   chown,
-  lchown,
   lstat,
   mkdir,
   readdir,
@@ -19,6 +17,7 @@ import { newId } from '../../base/host/id.ts'
 import type { Pod } from '../../object/types.generated.ts'
 import type { Mounter, TokenIssuer, VolumeEngine } from '../ports.ts'
 import type { TokenFile, VolumeFile, VolumePlan } from '../volumes.ts'
+import { own } from './own.ts'
 
 export interface PodVolumesOptions {
   /** `ROOT/pods`. */
@@ -183,20 +182,4 @@ async function ensureHostPath(path: string, type: string): Promise<void> {
   else if (type !== '' && !(found && hostTypes[type]?.(found))) {
     throw new BerthError('INVALID', `hostPath type check failed: ${path} is not a ${type}`)
   }
-}
-
-/** Gives a folder and what is in it to the pod's group, new files too; what has it already is left alone. */
-async function own(path: string, gid: number | undefined): Promise<void> {
-  if (gid === undefined) return
-  const top = await stat(path)
-  if (top.gid === gid && (top.mode & 0o2070) === 0o2070) return
-  for (const name of await readdir(path, { recursive: true })) {
-    const entry = join(path, name)
-    const { uid, mode } = await lstat(entry)
-    await lchown(entry, uid, gid)
-    if ((mode & constants.S_IFMT) === constants.S_IFDIR) await chmod(entry, (mode & 0o7777) | 0o2770)
-    else if ((mode & constants.S_IFMT) === constants.S_IFREG) await chmod(entry, (mode & 0o7777) | 0o660)
-  }
-  await chown(path, top.uid, gid)
-  await chmod(path, (top.mode & 0o7777) | 0o2070)
 }

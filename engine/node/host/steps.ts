@@ -265,13 +265,12 @@ async function mountsOf(
   for (const mount of planned.mounts) {
     const plan = plans.find((one) => one.name === mount.volume)
     if (!plan) continue
-    const path = join(await engines.volumes.pathOf(context.pod, plan), mount.subPath)
-    if (mount.subPath && plan.kind !== 'files')
-      await mkdir(path, { recursive: true, mode: 0o755 }).catch(ignoreFile)
-    const readOnly = mount.readOnly || (plan.kind === 'claim' && plan.readOnly)
+    // As kubelet has it: what is made from objects is the node's to write, nobody else's.
+    const readOnly = mount.readOnly || plan.kind === 'files' || (plan.kind === 'claim' && plan.readOnly)
     mounts.push({
       kind: 'bind',
-      source: path,
+      source: await engines.volumes.pathOf(context.pod, plan),
+      ...(mount.subPath && { subPath: mount.subPath, createSource: plan.kind !== 'files' }),
       target: mount.target,
       readOnly,
       propagation: mount.propagation === 'private' ? 'rprivate' : mount.propagation,
@@ -281,11 +280,6 @@ async function mountsOf(
   await mkdir(dirname(file), { recursive: true, mode: 0o755 })
   await writeFile(file, '', { mode: 0o666 })
   return [...mounts, { kind: 'bind', source: file, target: planned.terminationMessagePath, readOnly: false }]
-}
-
-/** A `subPath` may name a file that is there. */
-function ignoreFile(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error
 }
 
 /** Runs a hook to its end. Gives what went wrong, or nothing. */

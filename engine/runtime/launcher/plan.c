@@ -170,6 +170,7 @@ static step_function *const functions[OP_END] = {
     [OP_NO_NEW_PRIVILEGES] = do_no_new_privileges,
     [OP_SECCOMP] = do_seccomp,
     [OP_EXEC] = do_exec,
+    [OP_BIND_IN] = do_bind_in,
 };
 
 int steps_run(struct context *x, const struct steps *steps) {

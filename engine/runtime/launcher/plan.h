@@ -45,6 +45,7 @@ enum op {
   OP_NO_NEW_PRIVILEGES = 30,
   OP_SECCOMP = 31,
   OP_EXEC = 32,
+  OP_BIND_IN = 33,
   OP_END,
 };
 
@@ -129,6 +130,6 @@ typedef int step_function(struct context *x, struct cursor *c);
 step_function do_mkdir, do_write, do_cgroup_attach, do_cgroup_devices, do_map_ids, do_overlay, do_mount, do_mount_in,
     do_mask, do_read_only, do_mknod_in, do_symlink_in, do_write_in, do_console, do_pivot_root, do_remount_root,
     do_propagation, do_hostname, do_domainname, do_loopback_up, do_setsid, do_rlimit, do_oom_score_adj, do_umask,
-    do_barrier, do_chdir, do_bounding, do_credentials, do_capabilities, do_no_new_privileges, do_seccomp, do_exec;
+    do_barrier, do_chdir, do_bounding, do_credentials, do_capabilities, do_no_new_privileges, do_seccomp, do_exec, do_bind_in;
 
 #endif

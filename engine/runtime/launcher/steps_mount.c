@@ -35,11 +35,14 @@ static struct attribute_change attributes_of(unsigned long flags) {
 
 static const char *or_null(const char *text) { return *text ? text : NULL; }
 
-/* Clones what lies at (folder, path), changes it while nobody sees it, and puts it over the open target. */
-static int bind_onto(struct context *x, const char *source, int target, unsigned long flags, uint32_t propagation,
-                     uint32_t recursive) {
-  unsigned deep = flags & MS_REC ? TREE_RECURSIVE : 0;
-  int tree = sys_open_tree(AT_FDCWD, source, TREE_CLONE | TREE_CLOEXEC | deep);
+/*
+ * Clones what is open as from, or without one (-1) what lies at source, changes it while nobody sees it, and puts it
+ * over the open target.
+ */
+static int bind_onto(struct context *x, int from, const char *source, int target, unsigned long flags,
+                     uint32_t propagation, uint32_t recursive) {
+  unsigned deep = flags & MS_REC ? TREE_RECURSIVE : 0, clone = TREE_CLONE | TREE_CLOEXEC | deep;
+  int tree = from < 0 ? sys_open_tree(AT_FDCWD, source, clone) : sys_open_tree(from, "", clone | SET_EMPTY_PATH);
   if (tree < 0) return fail(x, "open_tree %s", source);
   struct attribute_change top = attributes_of(flags), all = {.set = recursive}, 
                           spread = {.propagation = propagation & ~(uint32_t)MS_REC};
@@ -81,7 +84,7 @@ int do_mount_in(struct context *x, struct cursor *c) {
   fd_path(path, fd);
   int result = 0;
   if ((flags & (MS_BIND | MS_REMOUNT)) == MS_BIND) {
-    result = bind_onto(x, source, fd, flags, propagation, recursive);
+    result = bind_onto(x, -1, source, fd, flags, propagation, recursive);
   } else if (mount(source, path, or_null(type), flags, or_null(data)) < 0) {
     result = fail(x, "mount %s on %s", type, target);
   } else if (propagation || recursive) {
@@ -94,6 +97,29 @@ int do_mount_in(struct context *x, struct cursor *c) {
     if (top >= 0) close(top);
   }
   close(fd);
+  return result;
+}
+
+int do_bind_in(struct context *x, struct cursor *c) {
+  const char *rootfs = take_text(c), *root = take_text(c), *source = take_text(c), *target = take_text(c);
+  uint8_t create = take_u8(c);
+  unsigned long flags = take_u32(c);
+  uint32_t propagation = take_u32(c), recursive = take_u32(c);
+  struct stat status;
+  if (complete(x, c) < 0) return -1;
+  /* From here on the descriptor is what counts: a container that swaps links in the volume changes nothing more. */
+  int from = open_in(root, source, create ? MAKE_FOLDER : MAKE_NONE);
+  if (from < 0) return fail(x, "openat2 %s in %s", source, root);
+  int result = 0, onto = -1;
+  if (fstat(from, &status) < 0) {
+    result = fail(x, "fstat %s", source);
+  } else if ((onto = open_in(rootfs, target, S_ISDIR(status.st_mode) ? MAKE_FOLDER : MAKE_FILE)) < 0) {
+    result = fail(x, "openat2 %s", target);
+  } else {
+    result = bind_onto(x, from, source, onto, flags, propagation, recursive);
+  }
+  if (onto >= 0) close(onto);
+  close(from);
   return result;
 }
 
@@ -120,7 +146,7 @@ int do_mask(struct context *x, struct cursor *c) {
     fd_path(target, fd);
     if (mount("tmpfs", target, "tmpfs", MS_RDONLY, "size=0k") < 0) result = fail(x, "mount tmpfs on %s", path);
   } else {
-    result = bind_onto(x, "/dev/null", fd, 0, 0, 0);
+    result = bind_onto(x, -1, "/dev/null", fd, 0, 0, 0);
   }
   close(fd);
   return result;
@@ -135,7 +161,7 @@ int do_read_only(struct context *x, struct cursor *c) {
   if (fd < 0) return fail(x, "openat2 %s", path);
   char source[FD_PATH_SIZE];
   fd_path(source, fd);
-  int result = bind_onto(x, source, fd, MS_REC | MS_RDONLY, 0, 0);
+  int result = bind_onto(x, -1, source, fd, MS_REC | MS_RDONLY, 0, 0);
   close(fd);
   return result;
 }

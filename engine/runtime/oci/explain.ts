@@ -65,6 +65,8 @@ const describers: Describers = {
       ? `${call}${spread}; mount_setattr(${text(s.target)}, AT_RECURSIVE, 0x${s.recursive.toString(16)})`
       : `${call}${spread}`
   },
+  'bind-in': (s) =>
+    `openat2(${text(s.sourceRoot)}, ${text(s.source)}, RESOLVE_IN_ROOT); ${mountCall('that', s.target, '', s.flags)}`,
   mask: ({ path }) => `mount("/dev/null" or an empty tmpfs, ${text(path)}, MS_RDONLY)`,
   'read-only': ({ path }) => `mount(${text(path)}, ${text(path)}, NULL, MS_BIND|MS_REMOUNT|MS_RDONLY)`,
   'mknod-in': ({ path, kind, major, minor, mode }) =>

@@ -119,6 +119,23 @@ export function mountSteps(mount: OciMount, index: number, context: MountContext
   const { flags, propagation, recursive, data } = parseMountOptions(mount.options ?? [])
   const bind = (flags & MS.BIND) !== 0 || type === 'bind'
   if (type === 'cgroup' || type === 'cgroup2') return cgroupMounts(destination, flags, { ...context, at })
+  const spread = { ...(propagation !== undefined && { propagation }), ...(recursive && { recursive }) }
+  if (bind && mount.part) {
+    return [
+      {
+        do: 'bind-in',
+        rootfs: context.rootfs,
+        sourceRoot: source,
+        source: mount.part.path,
+        target: destination,
+        createSource: mount.part.create,
+        flags: flags | MS.BIND,
+        ...spread,
+        why: `a part of ${source} of the host, as asked`,
+        at,
+      },
+    ]
+  }
   return [
     {
       do: 'mount-in',
@@ -129,8 +146,7 @@ export function mountSteps(mount: OciMount, index: number, context: MountContext
       flags: bind ? flags | MS.BIND : flags,
       ...(data && { data }),
       create: bind && context.files.has(source) ? 'file' : 'folder',
-      ...(propagation !== undefined && { propagation }),
-      ...(recursive && { recursive }),
+      ...spread,
       why: reason(mount, bind, context.own),
       at,
     },

@@ -52,6 +52,8 @@ export interface OciMount {
   readonly type?: string
   readonly source?: string
   readonly options?: readonly string[]
+  /** berth's own: the part of a bind's source to bind, found without leaving the source. */
+  readonly part?: { readonly path: string; readonly create: boolean }
 }
 
 export type OciNamespaceType = 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user' | 'cgroup' | 'time'
