@@ -12,6 +12,7 @@ const zig = 'ziglang==0.14.1'
 const targets = { x64: 'x86_64-linux-musl', arm64: 'aarch64-linux-musl' }
 
 const sources = join(import.meta.dirname, '../../engine/runtime/launcher')
+const digest = launcherDigest()
 const folder = mkdtempSync(join(tmpdir(), 'berth-zig-'))
 try {
   execFileSync('python3', ['-m', 'venv', join(folder, 'venv')], { stdio: 'inherit' })
@@ -35,7 +36,8 @@ try {
       },
     })
   }
-  writeFileSync(join(sources, 'prebuilt', 'sources.sha256'), `${launcherDigest()}\n`)
+  if (launcherDigest() !== digest) throw new Error('The sources changed while they were built: build again')
+  writeFileSync(join(sources, 'prebuilt', 'sources.sha256'), `${digest}\n`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

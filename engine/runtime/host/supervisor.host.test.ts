@@ -307,11 +307,13 @@ describe('a supervisor', () => {
     const v1 = existsSync('/sys/fs/cgroup/memory')
     const path = `/sys/fs/cgroup/${v1 ? 'memory/' : ''}berth-test-${process.pid}`
     const limit = join(path, v1 ? 'memory.limit_in_bytes' : 'memory.max')
+    const controllers = '/sys/fs/cgroup/cgroup.subtree_control'
     const supervisor = await bench.create(
       await bench.plan({
         argv: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=64M', 'count=1'],
         settings: { cgroups: [path] },
         host: [
+          ...(v1 ? [] : [{ do: 'write', path: controllers, text: '+memory', why: 'test' } as const]),
           { do: 'mkdir', path, mode: 0o755, why: 'test' },
           { do: 'write', path: limit, text: String(16 << 20), why: 'test' },
         ],
