@@ -35,7 +35,7 @@ export function chartOf({ chart }: ReleaseRecord): string {
 /** A release's state as `install`, `upgrade` and `status` print it. `withChart`: as `get all` does. */
 export function releaseText(
   record: ReleaseRecord,
-  options: { notes?: boolean; withChart?: boolean } = {},
+  options: { notes?: boolean; withChart?: boolean; resources?: string } = {},
 ): string {
   const { name, info, namespace, version, chart } = record
   const tests = (record.hooks ?? []).filter(({ events }) => events.includes('test'))
@@ -54,6 +54,7 @@ export function releaseText(
         ]
       : []),
     `DESCRIPTION: ${info.description}`,
+    ...(options.resources ? [options.resources.replace(/\n$/, '')] : []),
     ...(tests.length === 0
       ? ['TEST SUITE: None']
       : tests.flatMap(({ name: test, last_run: run }) => [

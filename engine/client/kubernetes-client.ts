@@ -47,6 +47,12 @@ export interface ObjectList<T> {
   readonly resourceVersion: string
 }
 
+/** Objects as the server shows them: `kubectl get`'s columns and cells. */
+export interface Table {
+  readonly columnDefinitions: readonly { readonly name: string; readonly priority?: number }[]
+  readonly rows?: readonly { readonly cells: readonly unknown[] }[]
+}
+
 export interface ClientOptions {
   /** Who changes fields, for `managedFields`, when a call does not say it. */
   readonly fieldManager?: string
@@ -96,6 +102,18 @@ export class KubernetesClient {
       if (error instanceof BerthError && error.code === 'NOT_FOUND') return undefined
       throw error
     }
+  }
+
+  /** One object, or all that are selected, as the server shows them. Throws `NOT_FOUND`. */
+  async table(
+    ref: KindRef & { readonly name?: string },
+    options: SelectOptions,
+    signal: AbortSignal,
+  ): Promise<Table> {
+    const path = (await this.#path(ref, ref.name)) + queryOf(selectQuery(options))
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
+    const { body } = await this.request({ method: 'GET', path, accept }, signal)
+    return parsed(await textOf(body, bodyLimitBytes)) as Table
   }
 
   /** All objects, page by page; the resourceVersion is that of the first page. */
@@ -219,16 +237,17 @@ export class KubernetesClient {
       readonly path: string
       readonly body?: string | Uint8Array
       readonly contentType?: string
+      readonly accept?: string
     },
     signal: AbortSignal,
   ): Promise<TransportResponse> {
-    const { method, path, body, contentType = 'application/json' } = request
+    const { method, path, body, contentType = 'application/json', accept = 'application/json' } = request
     const response = await this.#transport.send(
       {
         method,
         path,
         headers: {
-          accept: 'application/json',
+          accept,
           'user-agent': 'berth',
           ...(body === undefined ? {} : { 'content-type': contentType }),
         },
