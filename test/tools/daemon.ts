@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { launcherFile } from '../../engine/runtime/host/launcher.ts'
 import { Relay } from '../../engine/runtime/host/relay.ts'
+import { fillDemoRegistry } from './demo-registry.ts'
 
 const top = join(import.meta.dirname, '../..')
 const berthFile = join(top, 'cli/berth')
@@ -22,8 +23,8 @@ export interface RunOptions {
 }
 
 export interface StartOptions {
-  /** docker.io is a registry in the namespace that has `busybox`. */
-  readonly registry?: boolean
+  /** docker.io is a registry in the namespace that has `busybox`, or all images of the demo. */
+  readonly registry?: boolean | 'demo'
   /** What starts the daemon, without its flags: another program than the built `berth daemon`. */
   readonly program?: readonly string[]
   /** Environment of keeper and daemon. */
@@ -69,8 +70,12 @@ export class TestDaemon implements AsyncDisposable {
         join(folder, 'config.json'),
         JSON.stringify({ registries: { 'docker.io': { mirrors: ['http://127.0.0.1:5000'] } } }),
       )
+      if (registry === 'demo') await fillDemoRegistry(join(folder, 'registry'))
       if (registry) {
-        const tool = join(import.meta.dirname, 'busybox-registry.ts')
+        const tool = join(
+          import.meta.dirname,
+          registry === 'demo' ? 'demo-registry.ts' : 'busybox-registry.ts',
+        )
         const child = daemon.#inside(
           [process.execPath, tool, join(folder, 'registry'), '127.0.0.1:5000'],
           'pipe',
@@ -174,6 +179,16 @@ export class TestDaemon implements AsyncDisposable {
     await this.#relay.unpin(this.namespace)
     await this.#relay[Symbol.asyncDispose]()
     await rm(this.folder, { recursive: true, force: true })
+  }
+
+  /** The keeper's process. */
+  get keeperPid(): number {
+    return this.#keeper?.pid ?? 0
+  }
+
+  /** Starts a program in the daemon's namespace, with BERTH_HOST and DOCKER_HOST set. */
+  spawn(argv: readonly string[]): ChildProcess {
+    return this.#inside(argv, 'pipe')
   }
 
   #inside(argv: readonly string[], stdio: 'pipe', env: Readonly<Record<string, string>> = {}): ChildProcess {

@@ -109,6 +109,8 @@ describe('a daemon that is killed', () => {
     const parent = Number(/^PPid:\s*(\d+)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1])
     process.kill(parent, 'SIGKILL')
     expect(await gone).toEqual({ exitCode: 137 })
+    // Who is killed does not take its socket away.
+    await expect.poll(() => readdir(join(bench.engine.run, 's'))).toEqual([])
     await bench.containers.remove(id, { force: true, volumes: true })
     // Nobody but the machine's PID 1 can reap it, in its own time.
     expect(await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State:\tZ')).toContain('State:\tZ')
