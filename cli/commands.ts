@@ -282,6 +282,13 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./system/daemon.ts'),
   },
   {
+    name: 'kubeconfig',
+    group: 'system',
+    manners: 'berth',
+    summary: 'Print a kubeconfig for kubectl and helm',
+    load: () => import('./system/kubeconfig.ts'),
+  },
+  {
     name: 'system',
     group: 'system',
     manners: 'berth',

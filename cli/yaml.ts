@@ -1,2 +1,2 @@
 /** What commands use of yaml, to be imported late. A file of its own: in pieces, the bundler loses a CommonJS package's names. */
-export { stringify } from 'yaml'
+export { parse, stringify } from 'yaml'

@@ -31,6 +31,7 @@ import type { Config } from './config.ts'
 import { dockerImages } from './image-source.ts'
 import { readInstance } from './instance.ts'
 import { keeperSettingsFile } from './keeper.ts'
+import { answerKubeconfig, kubeconfigPath } from './kubeconfig.ts'
 import { launcherOf, portHolder } from './launcher.ts'
 import { machineFacts, version } from './machine-facts.ts'
 import { dockerNetworks } from './network-source.ts'
@@ -39,6 +40,7 @@ import { podAccess } from './pod-access.ts'
 import { checkPorts } from './port-owner.ts'
 import { registryHosts } from './registries.ts'
 import { closeServer, listen, socketGroup } from './sockets.ts'
+import { TcpApi } from './tcp-api.ts'
 
 export interface DaemonOptions {
   readonly config: Config
@@ -210,7 +212,17 @@ export class Daemon implements AsyncDisposable {
         log,
       }),
     )
-    const servers = await openSockets(options, docker, kubernetes)
+    const tcp = stack.use(
+      await TcpApi.open({
+        ...options,
+        folder: join(config.root, 'api'),
+        name: instance === '' ? 'berth' : `berth-${instance}`,
+        keeper,
+        api: kubernetes,
+        clock: systemClock,
+      }),
+    )
+    const servers = await openSockets(options, { docker, kubernetes, tcp })
     stack.defer(async () => {
       await Promise.all(servers.map((server) => closeServer(server, closeGraceMs)))
     })
@@ -223,11 +235,16 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-/** `berth.sock` speaks both APIs, docker's under `/vN.NN/`; `docker.sock` speaks docker's alone. */
+interface Apis {
+  readonly docker: DockerApi
+  readonly kubernetes: KubernetesApi
+  readonly tcp: TcpApi
+}
+
+/** `berth.sock` speaks both APIs, docker's under `/vN.NN/`, and gives kubeconfigs; `docker.sock` speaks docker's alone. */
 async function openSockets(
   { config, descriptors }: DaemonOptions,
-  docker: DockerApi,
-  kubernetes: KubernetesApi,
+  { docker, kubernetes, tcp }: Apis,
 ): Promise<Server[]> {
   const group = await socketGroup(config.group)
   const at = (name: string, file: string) => {
@@ -239,7 +256,10 @@ async function openSockets(
   return [
     await listen({
       at: at('api', 'berth.sock'),
-      handle: (request, response) => owner(request).handle(request, response),
+      handle: (request, response) => {
+        if (request.url === kubeconfigPath) void answerKubeconfig(tcp, request, response)
+        else owner(request).handle(request, response)
+      },
       upgrade: (request, socket, head) => owner(request).upgrade(request, socket, head),
     }),
     await listen({
