@@ -81,6 +81,9 @@ function containerStatus(
       ready: isInit(pod, container) && before.state.terminated.exitCode === 0,
       started: false,
     }
+  // It ended and was removed between two reports: kubelet's words, so that it does not look like one to come.
+  if (!run && before?.state?.running && pod.metadata.deletionTimestamp)
+    return { ...before, ready: false, started: false, state: { terminated: lost } }
   const previous = observed.containers.find(
     (other) => other.name === container.name && other.attempt === (run?.attempt ?? 0) - 1,
   )
@@ -108,6 +111,12 @@ function containerStatus(
     state,
     lastState: last,
   }
+}
+
+const lost = {
+  exitCode: 137,
+  reason: 'ContainerStatusUnknown',
+  message: 'The container could not be located when the pod was terminated',
 }
 
 function isInit(pod: Pod, container: Container): boolean {
