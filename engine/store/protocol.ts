@@ -20,5 +20,6 @@ export type Request =
 export type Response =
   | { readonly type: 'loaded'; readonly loaded: Loaded }
   | { readonly type: 'committed' }
-  | { readonly type: 'failed'; readonly message: string; readonly full: boolean }
+  /** `why` as far as people can do something about it. */
+  | { readonly type: 'failed'; readonly message: string; readonly why?: 'full' | 'damaged' }
   | { readonly type: 'closed' }

@@ -72,7 +72,7 @@ export class SqliteJournal implements Journal, AsyncDisposable {
       worker.once('message', resolve)
       worker.once('error', reject)
       worker.once('exit', () => reject(new Error('its thread ended')))
-    }).catch((error: unknown) => ({ type: 'failed' as const, message: String(error), full: false }))
+    }).catch((error: unknown) => ({ type: 'failed' as const, message: String(error) }))
     if (first.type !== 'loaded') {
       await worker.terminate()
       throw storeError(first, `Cannot open the store in "${folder}"`)
@@ -168,11 +168,20 @@ export class SqliteJournal implements Journal, AsyncDisposable {
   }
 }
 
-function storeError(failed: Extract<Response, { type: 'failed' }> | Response, action: string): BerthError {
-  const { message, full } = failed.type === 'failed' ? failed : { message: 'unexpected answer', full: false }
-  return full
-    ? new BerthError('NO_SPACE', `${action}: ${message}`, {
+function storeError(answer: Response, action: string): BerthError {
+  if (answer.type !== 'failed') return new BerthError('INTERNAL', `${action}: unexpected answer`)
+  const { message, why } = answer
+  switch (why) {
+    case 'full':
+      return new BerthError('NO_SPACE', `${action}: ${message}`, {
         hint: 'free space on the disk of the root folder',
       })
-    : new BerthError('INTERNAL', `${action}: ${message}`)
+    case 'damaged':
+      // Like a wrong configuration: starting again does not help, a person has to do something.
+      return new BerthError('CONFIGURATION', `${action}: ${message}`, {
+        hint: 'its files are damaged and were left as they are: restore the folder from a backup; containers run on',
+      })
+    default:
+      return new BerthError('INTERNAL', `${action}: ${message}`)
+  }
 }

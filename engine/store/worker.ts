@@ -11,7 +11,8 @@ import type { Request, Response, WorkerSettings } from './protocol.ts'
 
 /** Grows with every change of the tables below; a newer file is refused. */
 const schemaVersion = 1
-const sqliteFull = 13
+/** SQLite's result codes that people can do something about: FULL, CORRUPT, NOTADB. */
+const reasons: Readonly<Record<number, 'full' | 'damaged'>> = { 13: 'full', 11: 'damaged', 26: 'damaged' }
 
 class File {
   readonly #database: DatabaseSync
@@ -86,7 +87,9 @@ function answer(response: Response): void {
 
 function failed(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error)
-  answer({ type: 'failed', message, full: (error as { errcode?: unknown }).errcode === sqliteFull })
+  // The low byte is the result, the others tell more of it.
+  const why = reasons[Number((error as { errcode?: unknown }).errcode) & 0xff]
+  answer({ type: 'failed', message, ...(why && { why }) })
 }
 
 try {

@@ -2,7 +2,7 @@ import { type FileHandle, open, opendir, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream'
-import { BerthError, errnoOf } from '../../base/error.ts'
+import { BerthError, errnoOf, isBerthError } from '../../base/error.ts'
 import { ensureFolder, syncFolder } from '../../base/host/files.ts'
 import { type Algorithm, algorithmOf, type Digest, hexOf, isDigest } from '../digest.ts'
 import { mismatch, type Promised, verifyBytes, verifyStream } from '../verify.ts'
@@ -119,10 +119,11 @@ export class ContentStore {
     }
   }
 
-  /** Puts bytes in, verified against the promise. No effect when the blob is here already. */
+  /** Puts a few bytes in, verified against the promise. No effect when the blob is here already, undamaged. */
   async put(content: Uint8Array, promised: Promised): Promise<void> {
     verifyBytes(content, promised)
-    if ((await this.size(promised.digest)) === content.length) return
+    if ((await this.size(promised.digest)) === content.length && !(await this.removeDamaged(promised.digest)))
+      return
     await using ingest = await this.ingest(`put-${crypto.randomUUID()}`, algorithmOf(promised.digest))
     await ingest.write(content)
     await ingest.commit(promised)
@@ -131,6 +132,18 @@ export class ContentStore {
   /** Removes a blob; no effect when it is not here. Readers that have it open read on. */
   async remove(digest: Digest): Promise<void> {
     await rm(this.#blob(digest), { force: true })
+  }
+
+  /** Removes a blob whose bytes are not what its digest says, so that it is brought anew; tells whether it did. */
+  async removeDamaged(digest: Digest): Promise<boolean> {
+    try {
+      for await (const _ of await this.read({ digest }));
+      return false
+    } catch (error) {
+      if (!isBerthError(error, 'DIGEST_MISMATCH')) throw error
+      await this.remove(digest)
+      return true
+    }
   }
 
   /** Removes an ingest that nobody has open; no effect otherwise. */

@@ -94,6 +94,29 @@ async function cutting(
   }
 }
 
+describe('damage on disk', () => {
+  it('is mended by the next pull', async () => {
+    await make('library/app:1')
+    const first = await open()
+    const { id } = await first.pull('app:1', { signal })
+    await first[Symbol.asyncDispose]()
+    const folder = join(top, 'root/content/blobs/sha256')
+    for (const name of await readdir(folder)) {
+      const bytes = await readFile(join(folder, name))
+      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1
+      await writeFile(join(folder, name), bytes)
+    }
+    for (const name of await layerFolders())
+      await rm(join(top, 'root/layers', name), { recursive: true, force: true })
+    const second = await open()
+    expect((await second.pull('app:1', { signal })).id).toBe(id)
+    const { folder: layers, lower } = await second.rootfs(id)
+    expect(await readFile(join(layers, lower.at(-1) ?? '', 'etc/hello'), 'utf8')).toBe('from the base')
+    for (const name of await readdir(folder))
+      expect(digestOf(await readFile(join(folder, name)))).toBe(`sha256:${name}`)
+  })
+})
+
 describe('Images', () => {
   it('pulls by a mirror of docker.io, unpacks, and finds the image by its names', async () => {
     const made = await make('library/app:1')

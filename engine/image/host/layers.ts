@@ -114,7 +114,14 @@ export class Layers {
       onProgress({ layer: layer.digest, state: 'downloaded' })
       const below = chain.slice(0, -1)
       await this.ensure(below, source, { onProgress: () => {}, signal })
-      const record = await this.#unpackGate.enter(() => this.#unpack(layer, below, { onProgress, signal }))
+      const unpack = () => this.#unpackGate.enter(() => this.#unpack(layer, below, { onProgress, signal }))
+      const record = await unpack().catch(async (error) => {
+        // Content that was damaged on this disk is brought once more.
+        if (!source || !isBerthError(error, 'DIGEST_MISMATCH')) throw error
+        if (!(await this.#content.removeDamaged(layer.digest))) throw error
+        await this.download(layer, source, { onProgress, signal })
+        return unpack()
+      })
       onProgress({ layer: layer.digest, state: 'done' })
       return record
     })

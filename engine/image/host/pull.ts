@@ -52,7 +52,8 @@ export async function installImage(
   hold([manifest.digest, document.config.digest, ...document.layers.map((layer) => layer.digest)])
 
   const promised = { digest: document.config.digest, sizeBytes: document.config.size }
-  const here = (await content.size(promised.digest)) !== undefined
+  const here =
+    (await content.size(promised.digest)) !== undefined && !(await content.removeDamaged(promised.digest))
   const bytes =
     here || !source
       ? await content.readBytes(promised, configLimitBytes)
