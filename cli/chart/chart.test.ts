@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -58,8 +58,20 @@ describe('chart commands', () => {
     })
     expect(await berth('template', 'rel', chart, '--set', 'replicas=0')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("at '/replicas': must be >= 1"),
+      stderr: expect.stringContaining("at '/replicas': minimum: got 0, want 1"),
     })
+    const values = join(folder, 'wrong.yaml')
+    await writeFile(values, 'port: 80\nredis:\n  size: 5\n')
+    // The place of a wrong value is where it was written: a flag, a line of a file.
+    expect((await berth('template', 'rel', chart, '-f', values, '--set', 'replicas=0')).stderr).toContain(
+      'where  --set replicas=0 → replicas',
+    )
+    expect((await berth('template', 'rel', chart, '-f', values)).stderr).toContain(
+      `where  ${values}:3 → redis.size`,
+    )
+    expect((await berth('template', 'rel', chart, '-f', 'missing.yaml')).stderr).toBe(
+      'Error: Cannot read values: open missing.yaml: no such file or directory\n',
+    )
     expect(await berth('template')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('requires at least 1 argument'),

@@ -10,6 +10,7 @@ import type { Output } from '../output.ts'
 import { addValueFlags, type ValueOptions, valueFlags } from './flags.ts'
 import { type LocateOptions, locateChart } from './locate.ts'
 import { nameAndChart } from './names.ts'
+import { withValueSource } from './value-source.ts'
 
 interface TemplateOptions extends ValueOptions, LocateOptions {
   readonly namespace?: string
@@ -45,23 +46,26 @@ export function command(output: Output): Command {
     .action(async (first: string | undefined, second: string | undefined, options: TemplateOptions) => {
       const { name, chart: place } = nameAndChart('template', [first, second], options.generateName)
       const chart = await locateChart(place, options, output)
-      const rendered = renderChart(chart, {
-        release: {
-          name: name ?? 'release-name',
-          namespace: options.namespace ?? output.env.HELM_NAMESPACE ?? 'default',
-          revision: 1,
-          isUpgrade: options.isUpgrade ?? false,
-        },
-        values: await readValueFlags(valueFlags(options), output.interruptible()),
-        skipSchema: options.skipSchemaValidation ?? false,
-        capabilities: capabilitiesFor({
-          ...(options.kubeVersion === undefined ? {} : { kubeVersion: options.kubeVersion }),
-          ...(options.apiVersions
-            ? { apiVersions: options.apiVersions.flatMap((one) => one.split(',')) }
-            : {}),
-        }),
-        random: randomBytes,
-      })
+      const values = await readValueFlags(valueFlags(options), output.interruptible())
+      const render = () =>
+        renderChart(chart, {
+          release: {
+            name: name ?? 'release-name',
+            namespace: options.namespace ?? output.env.HELM_NAMESPACE ?? 'default',
+            revision: 1,
+            isUpgrade: options.isUpgrade ?? false,
+          },
+          values,
+          skipSchema: options.skipSchemaValidation ?? false,
+          capabilities: capabilitiesFor({
+            ...(options.kubeVersion === undefined ? {} : { kubeVersion: options.kubeVersion }),
+            ...(options.apiVersions
+              ? { apiVersions: options.apiVersions.flatMap((one) => one.split(',')) }
+              : {}),
+          }),
+          random: randomBytes,
+        })
+      const rendered = await withValueSource(chart, options, render)
       for (const warning of rendered.warnings) output.note(`Warning: ${warning}`)
       output.write(select(rendered, options))
     })

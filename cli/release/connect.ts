@@ -77,6 +77,19 @@ export function addChangeFlags(command: Command): Command {
     .option('--description <text>', 'instead of the default description')
 }
 
+const strategies = ['watcher', 'hookOnly', 'legacy']
+
+/** Whether a change waits until all is ready: hooks are always waited for. */
+function waits(strategy: boolean | string | undefined): boolean {
+  if (strategy === undefined || strategy === false || strategy === 'false') return false
+  if (strategy === true || strategy === 'true') return true
+  if (strategies.includes(strategy)) return strategy !== 'hookOnly'
+  throw new BerthError(
+    'USAGE',
+    `--wait is "${strategy}", should be ${strategies.join(', ').replace(/, (\w+)$/, ' or $1')}`,
+  )
+}
+
 function cascadeOf(text: string): Cascade {
   const found = cascades.find((one) => one === text)
   if (found) return found
@@ -90,7 +103,7 @@ function cascadeOf(text: string): Cascade {
 export function changeOptions(options: ChangeOptions): Partial<JournalOptions> {
   const { wait, description, historyMax } = options
   return {
-    wait: wait === true || wait === 'watcher' || wait === 'legacy',
+    wait: waits(wait),
     waitForJobs: options.waitForJobs ?? false,
     timeoutMs: parseDuration(options.timeout),
     hooks: options.hooks,

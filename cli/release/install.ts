@@ -6,6 +6,7 @@ import type { InstallRequest } from '../../engine/release/requests.ts'
 import { addValueFlags, type ValueOptions, valueFlags } from '../chart/flags.ts'
 import { type LocateOptions, locateChart } from '../chart/locate.ts'
 import { nameAndChart } from '../chart/names.ts'
+import { withValueSource } from '../chart/value-source.ts'
 import type { Output } from '../output.ts'
 import { addChangeFlags, type ChangeOptions, changeOptions, namespaceOf } from './connect.ts'
 import { chartSpec, perform } from './perform.ts'
@@ -19,6 +20,8 @@ export interface MakeOptions extends ValueOptions, LocateOptions, ChangeOptions 
   readonly dryRun?: true | string
   readonly labels?: string
   readonly generateName?: true
+  readonly nameTemplate?: string
+  readonly hideNotes?: true
   readonly output?: string
   readonly quiet?: true
 }
@@ -39,6 +42,7 @@ export function addMakeFlags(command: Command): Command {
       .option('--username <name>', 'for the registry')
       .option('--password <text>', 'for the registry')
       .option('--plain-http', 'speak HTTP to the registry')
+      .option('--hide-notes', "do not print the chart's notes")
       .option('-q, --quiet', 'no progress')
       .option('-o, --output <format>', 'table, json or yaml'),
   )
@@ -82,30 +86,53 @@ export function command(output: Output): Command {
     .argument('[name]')
     .argument('[chart]')
     .option('-g, --generate-name', 'make a name for the release')
+    .option('--name-template <text>', 'the name of the release')
     .action(async (first: string | undefined, second: string | undefined, options: MakeOptions) => {
-      const { name, chart } = nameAndChart('install', [first, second], options.generateName)
+      const generate = options.generateName ?? options.nameTemplate !== undefined
+      const { name: given, chart } = nameAndChart('install', [first, second], generate)
+      const name = options.nameTemplate === undefined ? given : plainName(options.nameTemplate)
       if (name === undefined)
         throw new BerthError('INVALID', 'must either provide a name or specify --generate-name', {
           hint: `berth install NAME ${chart}`,
         })
       const request = await makeRequest(name, chart, options, output)
-      const { record } = await perform(
-        {
-          command: 'install',
-          request,
-          spec: async () => ({ command: 'install', ...(await chartSpec(request)) }),
-          direct: async (engine, run) => ({ record: await engine.install(request, run), kept: [] }),
-        },
-        options,
-        output,
-      )
-      if (record) print(record, { dryRun: request.dryRun !== undefined }, output)
+      const work = () =>
+        perform(
+          {
+            command: 'install',
+            request,
+            spec: async () => ({ command: 'install', ...(await chartSpec(request)) }),
+            direct: async (engine, run) => ({ record: await engine.install(request, run), kept: [] }),
+          },
+          options,
+          output,
+        )
+      const { record } = await withValueSource(request.chart, options, work)
+      const notes = options.hideNotes !== true
+      if (record) print(record, { dryRun: request.dryRun !== undefined, notes }, output)
     })
   return addMakeFlags(made)
 }
 
+/** A name template without anything to fill in; Go's templates are not rendered yet. */
+function plainName(template: string): string {
+  if (!template.includes('{{')) return template
+  throw new BerthError(
+    'UNSUPPORTED',
+    `Cannot make a name from "${template}": Go templates are not supported yet`,
+    {
+      hint: 'give a name, or --generate-name',
+    },
+  )
+}
+
 /** Prints what install and upgrade made, as Helm does. */
-export function print(record: ReleaseRecord, { dryRun }: { dryRun: boolean }, output: Output): void {
+export function print(
+  record: ReleaseRecord,
+  { dryRun, notes }: { dryRun: boolean; notes: boolean },
+  output: Output,
+): void {
   if (output.format === 'json' || output.format === 'yaml') writeValue(record, output)
-  else output.write(`${releaseText(record, { notes: !dryRun })}${dryRun ? manifestsText(record) : ''}`)
+  else
+    output.write(`${releaseText(record, { notes: notes && !dryRun })}${dryRun ? manifestsText(record) : ''}`)
 }

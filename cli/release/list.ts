@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { BerthError } from '../../engine/base/error.ts'
 import type { ReleaseRecord, Status } from '../../engine/release/record.ts'
 import type { Output } from '../output.ts'
 import { addReleaseFlags, namespaceOf, openEngine, type ReleaseOptions } from './connect.ts'
@@ -16,6 +17,8 @@ interface ListOptions extends ReleaseOptions {
   readonly date?: true
   readonly reverse?: true
   readonly short?: true
+  readonly selector?: string
+  readonly headers: boolean
   readonly max: string
   readonly offset: string
 }
@@ -48,15 +51,19 @@ export function command(output: Output): Command {
     .option('-q, --short', 'only names')
     .option('-m, --max <count>', 'at most so many; 0 for all', '256')
     .option('--offset <count>', 'leave out so many', '0')
+    .option('-l, --selector <labels>', 'only those whose record has these labels: key1=value1,key2=value2')
+    .option('--no-headers', 'no heading above the table')
     .option('-o, --output <format>', 'table, json or yaml')
     .action(async (options: ListOptions) => {
       const scope = options.allNamespaces ? {} : { namespace: namespaceOf(options, output) }
       const records = await openEngine(options, output).records.list(scope, output.interruptible())
-      const shown = select(
-        records.map(({ record }) => record),
-        options,
-      )
+      const meets = selectorOf(options.selector)
+      const chosenRecords = records.filter(({ labels }) => meets(labels)).map(({ record }) => record)
+      const shown = select(chosenRecords, options)
+      const structured = output.format === 'json' || output.format === 'yaml'
       if (options.short) {
+        const names = shown.map(({ name }) => name)
+        if (structured) return writeValue(names, output)
         for (const { name } of shown) output.line(name)
         return
       }
@@ -69,11 +76,27 @@ export function command(output: Output): Command {
         chart: chartOf(record),
         app_version: record.chart.metadata.appVersion ?? '',
       }))
-      if (output.format === 'json' || output.format === 'yaml') return writeValue(rows, output)
+      if (structured) return writeValue(rows, output)
       const head = ['NAME', 'NAMESPACE', 'REVISION', 'UPDATED', 'STATUS', 'CHART', 'APP VERSION']
-      output.write(helmTable([head, ...rows.map((row) => Object.values(row))]))
+      const cells = rows.map((row) => Object.values(row))
+      const table = helmTable([head, ...cells])
+      output.write(options.headers ? table : table.slice(table.indexOf('\n') + 1))
     })
   return addReleaseFlags(made)
+}
+
+/** `KEY=VALUE`, `KEY==VALUE`, `KEY!=VALUE`, with commas between: whether labels meet them all. */
+function selectorOf(text = ''): (labels: Readonly<Record<string, string>>) => boolean {
+  const wanted = text
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part) => {
+      const [, key = '', operator = '', value = ''] = /^\s*([^=!\s]+)\s*(==?|!=)\s*(\S*)\s*$/.exec(part) ?? []
+      if (operator === '')
+        throw new BerthError('USAGE', `Cannot read "${part}" of --selector, should be KEY=VALUE`)
+      return { key, isEqual: operator !== '!=', value }
+    })
+  return (labels) => wanted.every(({ key, isEqual, value }) => (labels[key] === value) === isEqual)
 }
 
 /** The newest revision of each release, chosen, sorted and cut as the flags say. */

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os'
-import { isBerthError } from '../../engine/base/error.ts'
+import { BerthError, isBerthError } from '../../engine/base/error.ts'
 import { systemClock } from '../../engine/base/host/clock.ts'
 import { newUid } from '../../engine/base/host/id.ts'
 import { packChart } from '../../engine/chart/pack.ts'
@@ -32,7 +32,7 @@ const titles: Readonly<Record<Operation, string>> = {
 /** A change of a release: what to ask the daemon for, and how to do it here where there is none. */
 export interface Change {
   readonly command: Operation
-  readonly request: ReleaseRequest & { readonly dryRun?: unknown }
+  readonly request: ReleaseRequest & { readonly dryRun?: unknown; readonly createNamespace?: boolean }
   readonly spec: () => Promise<Omit<OperationSpec, 'release' | 'caller' | 'options'>>
   readonly direct: (engine: ReleaseEngine, run: RunOptions) => Promise<Performed>
 }
@@ -80,12 +80,14 @@ async function carryOut(
   if ((await new KubernetesCluster(client).namespaced(apiVersion, kind, run.signal)) === undefined)
     return change.direct(engine, run)
   const { name, namespace } = request
+  const elsewhere = await needsHome(change, client, run)
   const status = await submitOperation(
     client,
     {
       ...operationKind,
-      metadata: { name: newUid(), namespace },
+      metadata: { name: newUid(), namespace: elsewhere ? 'default' : namespace },
       spec: {
+        ...(elsewhere ? { namespace } : {}),
         ...(await change.spec()),
         release: name,
         caller: userInfo().username,
@@ -100,6 +102,23 @@ async function carryOut(
       ? undefined
       : await findRecord(engine, name, { ...options, namespace, revision }, output).catch(() => undefined)
   return { record, kept: status.kept ?? [] }
+}
+
+/** Whether the operation cannot lie in the release's namespace, because it is to make it. */
+async function needsHome(
+  { request, command }: Change,
+  client: KubernetesClient,
+  { signal }: RunOptions,
+): Promise<boolean> {
+  const { name, namespace, createNamespace = false } = request
+  if (await client.find({ apiVersion: 'v1', kind: 'Namespace', name: namespace }, signal)) return false
+  if (createNamespace || command === 'uninstall') return true
+  throw new BerthError('NOT_FOUND', `Cannot ${command} "${name}": namespaces "${namespace}" not found`, {
+    hint:
+      command === 'rollback'
+        ? 'berth list -A shows the releases of all namespaces'
+        : '--create-namespace makes it',
+  })
 }
 
 /** Without progress a person is told of warnings only. */

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { ValuesMode } from '../../engine/release/requests.ts'
+import { withValueSource } from '../chart/value-source.ts'
 import type { Output } from '../output.ts'
 import { openEngine } from './connect.ts'
 import { addMakeFlags, type MakeOptions, makeRequest, print } from './install.ts'
@@ -37,23 +38,26 @@ export function command(output: Output): Command {
       if (installs && output.format !== 'json' && output.format !== 'yaml')
         output.line(`Release "${name}" does not exist. Installing it now.`)
       const mode = { install: options.install ?? false, valuesMode: modeOf(options) }
-      const { record } = await perform(
-        {
-          command: 'upgrade',
-          request,
-          spec: async () => ({ command: 'upgrade', ...(await chartSpec(request)), ...mode }),
-          direct: async (direct, run) => ({
-            record: await direct.upgrade({ ...request, ...mode }, run),
-            kept: [],
-          }),
-        },
-        options,
-        output,
-      )
+      const work = () =>
+        perform(
+          {
+            command: 'upgrade',
+            request,
+            spec: async () => ({ command: 'upgrade', ...(await chartSpec(request)), ...mode }),
+            direct: async (direct, run) => ({
+              record: await direct.upgrade({ ...request, ...mode }, run),
+              kept: [],
+            }),
+          },
+          options,
+          output,
+        )
+      const { record } = await withValueSource(request.chart, options, work)
       const isText = output.format !== 'json' && output.format !== 'yaml'
       if (isText && !installs && !request.dryRun)
         output.line(`Release "${name}" has been upgraded. Happy Helming!`)
-      if (record) print(record, { dryRun: request.dryRun !== undefined }, output)
+      if (record)
+        print(record, { dryRun: request.dryRun !== undefined, notes: options.hideNotes !== true }, output)
     })
   return addMakeFlags(made)
 }

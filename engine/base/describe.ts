@@ -24,7 +24,10 @@ export function describeError(error: unknown): ErrorDescription {
     }
   }
   const where = error.where
-  const place = where && [`${where.file}${where.line === undefined ? '' : `:${where.line}`}`, where.path]
+  const place = where && [
+    [where.file, where.line, where.column].filter((s) => s !== undefined).join(':'),
+    where.path,
+  ]
   const causes: string[] = []
   for (let c: unknown = error.cause; c !== undefined && causes.length < 4; c = (c as Error | null)?.cause) {
     const text = messageOf(c)
@@ -52,7 +55,7 @@ export function describeError(error: unknown): ErrorDescription {
  */
 export function formatError(error: ErrorDescription, color = false): string {
   const head = color ? '\u001b[1;31mError:\u001b[0m' : 'Error:'
-  let text = `${head} ${plain(error.message)}\n`
+  let text = `${head} ${plain(error.message).trimEnd()}\n`
   if (error.stack !== undefined) text += `${plain(error.stack)}\n`
   for (const key of ['where', 'cause', 'hint'] as const) {
     const value = error[key]

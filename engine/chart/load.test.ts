@@ -131,7 +131,7 @@ describe('values', () => {
     const chart = await load(file('Chart.yaml', metadata), file('values.schema.json', schema))
     expect(() => checkSchema(chart, { image: 'x', replicas: 1 })).not.toThrow()
     expect(() => checkSchema(chart, { replicas: 'x' })).toThrow(
-      /shop:\n- at '': missing property 'image'\n- at '\/replicas': want integer/,
+      /shop:\n- at '': missing property 'image'\n- at '\/replicas': got string, want integer/,
     )
   })
 })

@@ -76,7 +76,13 @@ function compile(schema: Uint8Array, file: string): ValidateFunction {
 
 /** The ajv class of a schema's draft; a chart's schema is not held to ajv's strict mode. */
 function engineFor(draft: unknown) {
-  const options = { strict: false, allErrors: true, logger: false, validateSchema: true } as const
+  const options = {
+    strict: false,
+    allErrors: true,
+    logger: false,
+    validateSchema: true,
+    verbose: true,
+  } as const
   const name = typeof draft === 'string' ? draft : ''
   if (name.includes('draft-04')) return new Draft4.default(options)
   if (name.includes('draft-06') || name.includes('draft-07')) {
@@ -100,13 +106,21 @@ function leaves(errors: readonly ErrorObject[]): readonly ErrorObject[] {
   return plain.length > 0 ? plain : errors
 }
 
-function describe({ instancePath, keyword, params, message }: ErrorObject): string {
+function typeName(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
+}
+
+function describe({ instancePath, keyword, params, message, data }: ErrorObject): string {
   const at = `at '${instancePath}'`
   const quoted = (names: readonly unknown[]) => names.map((name) => `'${name}'`).join(', ')
   if (keyword === 'required') return `${at}: missing property '${params.missingProperty}'`
   if (keyword === 'additionalProperties')
     return `${at}: additional properties '${params.additionalProperty}' not allowed`
   if (keyword === 'enum') return `${at}: value must be one of ${quoted(params.allowedValues)}`
-  if (keyword === 'type') return `${at}: want ${[params.type].flat().join(' or ')}`
+  if (keyword === 'minimum' || keyword === 'maximum')
+    return `${at}: ${keyword}: got ${data}, want ${params.limit}`
+  if (keyword === 'type')
+    return `${at}: got ${typeName(data)}, want ${[params.type].flat().toSorted().join(' or ')}`
   return `${at}: ${message ?? 'is not valid'}`
 }

@@ -25,6 +25,8 @@ export interface ReleaseOperation {
 export interface OperationSpec {
   readonly command: Operation
   readonly release: string
+  /** The release's namespace where it is not the operation's own: it may have to be made first. */
+  readonly namespace?: string
   /** Who asks, for the one who is refused meanwhile. */
   readonly caller: string
   readonly options: Partial<JournalOptions>
@@ -63,6 +65,11 @@ interface OperationError {
   readonly hint?: string
   readonly where?: SourcePosition
   readonly cause?: string
+}
+
+/** The namespace of the release that an operation changes. */
+export function namespaceOf({ metadata, spec }: Pick<ReleaseOperation, 'metadata' | 'spec'>): string {
+  return spec.namespace ?? metadata.namespace
 }
 
 export const operationKind = { apiVersion: 'berth.dev/v1', kind: 'ReleaseOperation' } as const

@@ -91,6 +91,8 @@ const patience = ['ContainerCreating', 'PodInitializing']
 
 /** The first trouble of a pod's containers, or of the pod itself. */
 export function podTrouble(pod: PodObject): PodTrouble | undefined {
+  // What ends because it is to end is in no trouble.
+  if (pod.metadata.deletionTimestamp !== undefined) return undefined
   for (const state of containerStates(pod)) {
     const found = containerTrouble(state)
     if (found) return found

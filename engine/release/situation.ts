@@ -84,7 +84,7 @@ export function requireAllowed(operation: Operation, release: string, situation:
       throw new BerthError(
         'CONFLICT',
         `Cannot ${operation} "${release}": another operation (install/upgrade/rollback) is in progress (${reason})`,
-        { hint: `berth status ${release} tells how far it is; berth uninstall ${release} always works` },
+        { hint: `berth status ${release} --follow follows it; berth uninstall ${release} always works` },
       )
     case 'deleted':
       throw new BerthError(

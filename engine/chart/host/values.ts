@@ -50,9 +50,7 @@ export async function readValueFlags(flags: ValueFlags, signal: AbortSignal): Pr
 function missing(path: string, action = 'Cannot read values') {
   return (error: unknown): never => {
     if (errnoOf(error) === 'ENOENT')
-      throw new BerthError('NOT_FOUND', `${action}: open ${path}: no such file or directory`, {
-        cause: error,
-      })
+      throw new BerthError('NOT_FOUND', `${action}: open ${path}: no such file or directory`)
     throw error
   }
 }

@@ -131,7 +131,7 @@ export class Carrier {
       operation === 'uninstall' ? {} : { status: 'failed', description: words },
     )
     await this.#records.update(failed, signal)
-    if (!follows) throw error
+    if (!follows) throw run.signal.aborted ? run.signal.reason : failure(error, operation, record.name)
     await this.undo(failed, then, { ...run, signal })
     throw new BerthError(
       isBerthError(error) ? error.code : 'INTERNAL',
@@ -182,6 +182,25 @@ export class Carrier {
     await this.#records.update({ ...failed, journal: undefined }, run.signal)
     await this.carryOn(stored, run)
   }
+}
+
+/** A failure with the command that it ended, and what to do next. */
+function failure(error: unknown, operation: Operation, release: string): unknown {
+  if (!isBerthError(error) || error.message.startsWith('Cannot')) return error
+  const { code, message, hint, where, details, cause } = error
+  const verb = operation === 'rollback' ? 'roll back' : operation
+  const next: Readonly<Record<Operation, string>> = {
+    install: `berth status ${release} shows its pods, berth uninstall ${release} undoes it`,
+    upgrade: `berth status ${release} shows its pods, berth rollback ${release} undoes it`,
+    rollback: `berth status ${release} shows its pods, berth history ${release} its revisions`,
+    uninstall: `berth uninstall ${release} carries on`,
+  }
+  return new BerthError(code, `Cannot ${verb} release "${release}": ${message}`, {
+    hint: hint ?? next[operation],
+    ...(where && { where }),
+    ...(details && { details }),
+    cause,
+  })
 }
 
 const titles: Readonly<Record<Operation, string>> = {

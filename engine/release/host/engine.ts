@@ -185,17 +185,20 @@ export class ReleaseEngine {
     for (let other = this.#running.get(key); other; other = this.#running.get(key)) {
       if (operation !== 'uninstall' || other.operation === 'uninstall') {
         const who = other.caller === undefined ? '' : ` by ${other.caller}`
-        const since = new Date(other.sinceMs).toISOString()
+        const since = new Date(other.sinceMs).toISOString().replace('T', ' ').slice(0, 19)
         throw new BerthError(
           'CONFLICT',
-          `Cannot ${operation} "${name}": ${other.operation}${who} is at work on it since ${since}`,
+          `Cannot ${operation} "${name}": ${other.operation}${who} is at work on it since ${since} UTC`,
           {
-            hint: `berth status ${name} follows it, berth uninstall ${name} stops and undoes it`,
+            hint: `berth status ${name} --follow follows it, berth uninstall ${name} stops and undoes it`,
           },
         )
       }
       other.stop.abort(
-        new BerthError('INTERRUPTED', `Stopped by uninstall${caller === undefined ? '' : ` of ${caller}`}`),
+        new BerthError(
+          'INTERRUPTED',
+          `The ${other.operation} of "${name}" was stopped by uninstall${caller === undefined ? '' : ` of ${caller}`}`,
+        ),
       )
       await other.ended
     }

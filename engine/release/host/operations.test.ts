@@ -123,7 +123,7 @@ describe('ReleaseOperations', () => {
     caller.abort()
     await expect(following).rejects.toMatchObject({
       code: 'INTERRUPTED',
-      message: 'The install of "shop" goes on without you',
+      message: 'The install of "shop" goes on in the daemon',
     })
     await expect.poll(() => cluster.log).toContain('apply Deployment/web')
     await first.stop()

@@ -7,6 +7,7 @@ import { loadChart } from '../../chart/load.ts'
 import type { KubernetesClient } from '../../client/kubernetes-client.ts'
 import {
   errorStatus,
+  namespaceOf,
   type OperationStatus,
   operationKind,
   operationLabel,
@@ -145,7 +146,7 @@ export class ReleaseOperations {
     const { engine } = this.#options
     const base = {
       name: spec.release,
-      namespace: metadata.namespace,
+      namespace: namespaceOf({ metadata, spec }),
       options: spec.options,
       caller: spec.caller,
     }
@@ -179,8 +180,8 @@ export class ReleaseOperations {
   /** Carries on what an earlier process began. */
   async #again(operation: ReleaseOperation, run: Run): Promise<Result> {
     const { engine } = this.#options
-    const { metadata, spec } = operation
-    const asked = { namespace: metadata.namespace, release: spec.release }
+    const { spec } = operation
+    const asked = { namespace: namespaceOf(operation), release: spec.release }
     const find = async () => {
       const records = await engine.records.list(asked, run.signal)
       return records.findLast((stored) => isOf(stored, operation, records.at(-1)))
@@ -191,7 +192,7 @@ export class ReleaseOperations {
         { ...operation, spec: { ...spec, ignoreNotFound: spec.command === 'uninstall' } },
         run,
       )
-    if (mine.journal) await engine.resume({ ...run, namespace: metadata.namespace, release: spec.release })
+    if (mine.journal) await engine.resume({ ...run, namespace: asked.namespace, release: spec.release })
     const { record } = (await find()) ?? mine
     if (record.info.status === 'failed') throw new Error(record.info.description)
     return { revision: record.version }

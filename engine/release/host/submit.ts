@@ -7,7 +7,16 @@ import {
   operationKind,
   type ReleaseOperation,
 } from '../operation.ts'
+import type { Operation } from '../situation.ts'
 import type { RunOptions } from './progress.ts'
+
+/** What undoes each command. */
+const undo: Readonly<Record<Operation, string>> = {
+  install: 'uninstall',
+  upgrade: 'rollback',
+  rollback: 'rollback',
+  uninstall: '',
+}
 
 /**
  * Asks the daemon for an operation and follows it to its end. A request that is there already (a retry) is followed
@@ -16,16 +25,20 @@ import type { RunOptions } from './progress.ts'
 export async function submitOperation(
   client: Pick<KubernetesClient, 'create' | 'watch'>,
   operation: ReleaseOperation,
-  { signal, onProgress }: RunOptions,
+  run: RunOptions,
 ): Promise<OperationStatus> {
-  const { metadata, spec } = operation
-  const goesOn = () =>
-    new BerthError('INTERRUPTED', `The ${spec.command} of "${spec.release}" goes on without you`, {
-      hint: `berth status ${spec.release} follows it, berth uninstall ${spec.release} undoes it`,
-    })
-  await client.create(operation, {}, signal).catch((error: unknown) => {
+  await client.create(operation, {}, run.signal).catch((error: unknown) => {
     if (!isBerthError(error, 'ALREADY_EXISTS')) throw error
   })
+  return followOperation(client, operation, run)
+}
+
+/** Follows an operation to its end, from its beginning. Throws as `submitOperation` does. */
+export async function followOperation(
+  client: Pick<KubernetesClient, 'watch'>,
+  { metadata, spec }: ReleaseOperation,
+  { signal, onProgress }: RunOptions,
+): Promise<OperationStatus> {
   let seen = 0
   const query = { fieldSelector: `metadata.name=${metadata.name}` }
   const { namespace } = metadata
@@ -38,5 +51,10 @@ export async function submitOperation(
     if (status.phase === 'Failed' && status.error) throw errorOf(status.error)
     if (status.phase !== 'Running') return status
   }
-  throw goesOn()
+  const { command, release } = spec
+  const where = namespace === 'default' ? '' : ` -n ${namespace}`
+  const undoes = undo[command] === '' ? '' : `, berth ${undo[command]} ${release}${where} undoes it`
+  throw new BerthError('INTERRUPTED', `The ${command} of "${release}" goes on in the daemon`, {
+    hint: `berth status ${release}${where} --follow follows it${undoes}`,
+  })
 }
