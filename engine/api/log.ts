@@ -28,6 +28,23 @@ export function containerOf(object: StoredObject, asked: string | null): PodRefe
   }
 }
 
+const pullTroubles: Readonly<Record<string, string>> = {
+  ErrImagePull: "image can't be pulled",
+  ImagePullBackOff: 'trying and failing to pull image',
+}
+
+/** Why there are no logs of a container that waits to start, in a kubelet's words; undefined when it does not wait. */
+export function whyNotStarted(object: StoredObject, container: string): BerthError | undefined {
+  const { metadata, status } = object as unknown as Pod
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+  const reason = all.find(({ name }) => name === container)?.state?.waiting?.reason
+  if (reason === undefined) return undefined
+  return new BerthError(
+    'INVALID',
+    `container "${container}" in pod "${metadata.name}" is waiting to start: ${pullTroubles[reason] ?? reason}`,
+  )
+}
+
 /** Reads the query of `pods/NAME/log`. Throws `INVALID`. */
 export function logOptionsOf(query: URLSearchParams): LogOptions {
   const flag = (name: string) => isTrue(query.get(name))

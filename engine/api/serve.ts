@@ -8,7 +8,7 @@ import type { ObjectStore } from '../store/objects.ts'
 import { applyPatchType, contentType, patches, readBody } from './body.ts'
 import { listPage } from './collection.ts'
 import { deleteRequestOf, removeObject } from './deletion.ts'
-import { containerOf, isTrue, logOptionsOf } from './log.ts'
+import { containerOf, isTrue, logOptionsOf, whyNotStarted } from './log.ts'
 import { type ApiRequest, type ApiResponse, jsonResponse, listResponse, textResponse } from './message.ts'
 import { usualNamespaces } from './namespaces.ts'
 import { invalidOption, optionsKind, unsupportedOption } from './options.ts'
@@ -244,10 +244,16 @@ class Resources {
   }
 
   async #logs(request: ApiRequest, route: Route): Promise<ApiResponse> {
-    const pod = containerOf(await this.#found(route), request.query.get('container'))
+    const object = await this.#found(route)
+    const pod = containerOf(object, request.query.get('container'))
     const { pods } = this.#options
     if (!pods) throw new BerthError('UNAVAILABLE', 'No node runs pods here: there are no logs')
-    return textResponse(200, pods.logs(pod, logOptionsOf(request.query), request.signal))
+    const options = logOptionsOf(request.query)
+    try {
+      return textResponse(200, pods.logs(pod, options, request.signal))
+    } catch (error) {
+      throw (options.previous ? undefined : whyNotStarted(object, pod.container)) ?? error
+    }
   }
 }
 
