@@ -87,7 +87,7 @@ export const helmSteps: readonly Step[] = [
   },
   {
     name: "helm status and berth's are alike",
-    command: 'helm status bars > "$WORK/a"; berth status bars > "$WORK/b"; diff "$WORK/a" "$WORK/b"',
+    command: `for tool in helm berth; do $tool status bars | sed 's/ [0-9]*s$/ AGE/' | tr -s ' ' | sort > "$WORK/$tool"; done; diff "$WORK/helm" "$WORK/berth"`,
   },
   {
     name: "helm's values and berth's are alike",

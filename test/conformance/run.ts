@@ -12,10 +12,12 @@ import { TestDaemon } from '../tools/daemon.ts'
 import { hostTool } from '../tools/host-tool.ts'
 import { serveApiAlone } from './api-alone.ts'
 import { apiSteps } from './api-steps.ts'
+import { dockerResourceSteps } from './docker-resource-steps.ts'
 import { dockerSteps } from './docker-steps.ts'
 import { helmSteps } from './helm-steps.ts'
 import { peersPath } from './peers.ts'
 import { podSteps } from './pod-steps.ts'
+import { rolloutSteps } from './rollout-steps.ts'
 import { type Count, performSteps, type Shell } from './steps.ts'
 
 /** A step that hangs is ended after this. */
@@ -55,12 +57,12 @@ async function judgeApi(): Promise<Count> {
 
 async function judgeDaemon(): Promise<Count[]> {
   await using daemon = await TestDaemon.start()
-  await using stack = new AsyncDisposableStack()
   const work = join(daemon.folder, 'work')
   await mkdir(work)
   const inside = ['nsenter', `--net=${daemon.namespace}`, '--']
-  const front = join(import.meta.dirname, 'tls-front.ts')
-  await started(stack, [...inside, process.execPath, front, work, join(daemon.run, 'berth.sock')], 'ready')
+  const { stdout: kubeconfig, stderr } = await daemon.berth(['kubeconfig'])
+  if (kubeconfig === '') throw new Error(`berth kubeconfig prints nothing: ${stderr}`)
+  await writeFile(join(work, 'kubeconfig'), kubeconfig, { mode: 0o600 })
   const shell = (env: Readonly<Record<string, string>> = {}): Shell => {
     const all = {
       HOME: work,
@@ -79,9 +81,12 @@ async function judgeDaemon(): Promise<Count[]> {
     await using peer = new AsyncDisposableStack()
     const dockerd = shell({ DOCKER_HOST: await startDockerd(peer, work, inside) })
     await dockerd('docker pull busybox')
-    found.push(await performSteps('docker', dockerSteps(dockerd), shell()))
+    found.push(
+      await performSteps('docker', [...dockerSteps(dockerd), ...dockerResourceSteps(dockerd)], shell()),
+    )
   }
-  if (chosen.includes('kubectl')) found.push(await performSteps('kubectl', podSteps, shell()))
+  if (chosen.includes('kubectl'))
+    found.push(await performSteps('kubectl', [...podSteps, ...rolloutSteps], shell()))
   if (chosen.includes('helm')) found.push(await performSteps('helm', helmSteps, shell()))
   return found
 }
