@@ -36,6 +36,15 @@ insecure?: boolean
 ca?: string
 }
 }
+/**
+ * The registry inside the daemon; none when absent
+ */
+registry?: {
+/**
+ * 127.0.0.1:5000
+ */
+address: string
+}
 network?: {
 /**
  * 10.210.0.0/16
@@ -112,6 +121,21 @@ export const configSchema = {
             "pattern": "^/",
             "description": "File with the certificates to trust"
           }
+        }
+      }
+    },
+    "registry": {
+      "type": "object",
+      "description": "The registry inside the daemon; none when absent",
+      "additionalProperties": false,
+      "required": [
+        "address"
+      ],
+      "properties": {
+        "address": {
+          "type": "string",
+          "pattern": "^(\\[[0-9a-fA-F:]+\\]|[^:\\s]+):\\d{1,5}$",
+          "description": "127.0.0.1:5000"
         }
       }
     },

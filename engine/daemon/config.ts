@@ -17,6 +17,8 @@ export interface Config {
   readonly run: string
   readonly group?: string
   readonly registries: Readonly<Record<string, RegistryConfig>>
+  /** Of the registry inside the daemon; absent: there is none. */
+  readonly registry?: { readonly address: string }
   readonly network: { readonly subnet: string; readonly serviceSubnet: string; readonly domain: string }
   readonly logs: { readonly maxSize: string | number; readonly maxFiles: number }
 }
@@ -25,12 +27,13 @@ export const defaultRoot = '/var/lib/berth'
 const defaultConfigFile = '/etc/berth/config.json'
 
 /** What holds where the file says nothing. */
-function withDefaults(file: ConfigFile): Config {
+export function withDefaults(file: ConfigFile): Config {
   return {
     root: file.root ?? defaultRoot,
     run: file.run ?? '/run/berth',
     ...(file.group !== undefined && { group: file.group }),
     registries: (file.registries as Config['registries'] | undefined) ?? {},
+    ...(file.registry !== undefined && { registry: file.registry }),
     network: {
       subnet: '10.210.0.0/16',
       serviceSubnet: '10.211.0.0/16',

@@ -19,7 +19,6 @@ import { Networks } from '../network/host/networks.ts'
 import { resolvConf } from '../network/host/upstream.ts'
 import type { Lease, NetworkRecord } from '../network/types.ts'
 import { kinds } from '../object/kinds.ts'
-import { readQuantity, wholeValue } from '../object/quantity.ts'
 import { Keeper } from '../runtime/host/keeper.ts'
 import { launcherFile } from '../runtime/host/launcher.ts'
 import { Relay } from '../runtime/host/relay.ts'
@@ -33,12 +32,13 @@ import { readInstance } from './instance.ts'
 import { keeperSettingsFile } from './keeper.ts'
 import { answerKubeconfig, kubeconfigPath } from './kubeconfig.ts'
 import { launcherOf, portHolder } from './launcher.ts'
+import { type Changes, changesOf, LiveSettings } from './live-settings.ts'
 import { machineFacts, version } from './machine-facts.ts'
 import { dockerNetworks } from './network-source.ts'
 import { nodeFacts } from './node-facts.ts'
+import { OwnRegistry } from './own-registry.ts'
 import { podAccess } from './pod-access.ts'
 import { checkPorts } from './port-owner.ts'
-import { registryHosts } from './registries.ts'
 import { closeServer, listen, socketGroup } from './sockets.ts'
 import { TcpApi } from './tcp-api.ts'
 
@@ -54,6 +54,13 @@ export interface DaemonOptions {
   readonly onFatal: (error: Error) => void
 }
 
+interface DaemonParts {
+  readonly config: Config
+  readonly containers: Containers
+  readonly live: LiveSettings
+  readonly registry: OwnRegistry
+}
+
 /** Requests at work get this long when the daemon ends, then they are cut: followed logs and waits never end by themselves. */
 const closeGraceMs = 1000
 
@@ -65,10 +72,14 @@ const closeGraceMs = 1000
  */
 export class Daemon implements AsyncDisposable {
   readonly containers: Containers
+  readonly #parts: DaemonParts
   readonly #stack: AsyncDisposableStack
+  #config: Config
 
-  private constructor(containers: Containers, stack: AsyncDisposableStack) {
-    this.containers = containers
+  private constructor(parts: DaemonParts, stack: AsyncDisposableStack) {
+    this.containers = parts.containers
+    this.#config = parts.config
+    this.#parts = parts
     this.#stack = stack
   }
 
@@ -80,6 +91,7 @@ export class Daemon implements AsyncDisposable {
     for (const name of ['s', 'ns']) await ensureFolder(join(config.run, name), 0o700)
     await rm(join(config.run, keeperSettingsFile), { force: true })
     const instance = await readInstance(config.root)
+    const live = await LiveSettings.open(config)
     const keeper = options.keeperSocket
       ? stack.use(await Keeper.open(options.keeperSocket, signal))
       : undefined
@@ -111,7 +123,7 @@ export class Daemon implements AsyncDisposable {
         images: store.collection<ImageRecord>('images'),
         layers: store.collection<LayerRecord>('layers'),
         launcher,
-        hosts: await registryHosts(config),
+        hosts: live.hosts,
         users: (imageId) =>
           all()
             .filter((c) => c.imageId === imageId)
@@ -163,7 +175,7 @@ export class Daemon implements AsyncDisposable {
         networks: dockerNetworks(networks, containers),
         volumes,
         facts,
-        logs: { maxSizeBytes: wholeValue(readQuantity(config.logs.maxSize)), maxFiles: config.logs.maxFiles },
+        logs: live.logs,
         checkPorts: (ports) => checkPorts(ports, containers.list()),
       },
       log,
@@ -191,10 +203,7 @@ export class Daemon implements AsyncDisposable {
         facts: await nodeFacts(config.root, networks.dnsAddress),
         log,
         clock: systemClock,
-        logFiles: {
-          maxSizeBytes: Number(wholeValue(readQuantity(config.logs.maxSize))),
-          maxFiles: config.logs.maxFiles,
-        },
+        logFiles: live.logs,
         onFatal: options.onFatal,
       }),
     )
@@ -226,7 +235,24 @@ export class Daemon implements AsyncDisposable {
     stack.defer(async () => {
       await Promise.all(servers.map((server) => closeServer(server, closeGraceMs)))
     })
-    return new Daemon(containers, stack.move())
+    const registry = stack.use(new OwnRegistry(config.root, log))
+    await registry.take(config)
+    return new Daemon({ config, containers, live, registry }, stack.move())
+  }
+
+  /**
+   * Takes over what a running daemon can of a changed configuration; what differs otherwise is told each time, until the
+   * next start. Throws CONFIGURATION, and nothing has changed.
+   */
+  async reconfigure(config: Config): Promise<Changes> {
+    const changes = changesOf(this.#config, config)
+    await this.#parts.live.take(config)
+    await this.#parts.registry.take(config)
+    this.#config = {
+      ...this.#config,
+      ...Object.fromEntries(changes.now.map((key) => [key, config[key]])),
+    }
+    return changes
   }
 
   /** Stops taking requests, ends what is at work, closes the store. Containers go on. */

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { codes } from '../base/codes.ts'
 import { describeError, formatError } from '../base/describe.ts'
 import { BerthError, isBerthError } from '../base/error.ts'
-import { openLog } from '../base/host/log.ts'
+import { type Log, openLog } from '../base/host/log.ts'
 import { inheritedDescriptors } from '../runtime/host/keeper.ts'
 import { type Config, readConfig } from './config.ts'
 import { Daemon } from './daemon.ts'
@@ -30,11 +30,14 @@ async function main(): Promise<void> {
     },
   })
   if (values.reset) return await resetFolders(values)
-  const file = await readConfig(values.config)
-  const config: Config = { ...file, root: values.root ?? file.root, run: values.run ?? file.run }
+  const read = async (): Promise<Config> => {
+    const file = await readConfig(values.config)
+    return { ...file, root: values.root ?? file.root, run: values.run ?? file.run }
+  }
+  const config = await read()
   const descriptors = inheritedDescriptors(process.env)
   if (descriptors.size === 0 && !values.alone) await becomeKeeper(config, argv)
-  await serve(config, { descriptors, debug: values.debug === true })
+  await serve(config, { read, descriptors, debug: values.debug === true })
 }
 
 async function resetFolders(values: { root?: string; run?: string; config?: string }): Promise<void> {
@@ -52,10 +55,14 @@ async function resetFolders(values: { root?: string; run?: string; config?: stri
   if (!some) process.stdout.write(`nothing is there of a daemon in ${folders.root} and ${folders.run}\n`)
 }
 
-async function serve(
-  config: Config,
-  { descriptors, debug }: { descriptors: ReadonlyMap<string, number>; debug: boolean },
-): Promise<void> {
+interface ServeOptions {
+  /** The configuration as it is now. */
+  readonly read: () => Promise<Config>
+  readonly descriptors: ReadonlyMap<string, number>
+  readonly debug: boolean
+}
+
+async function serve(config: Config, { read, descriptors, debug }: ServeOptions): Promise<void> {
   const log = openLog(debug ? 'debug' : 'info', (line) => process.stderr.write(line))
   const ending = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
@@ -63,7 +70,7 @@ async function serve(
   }
   const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()))
   const keeperSocket = process.env.BERTH_KEEPER
-  const daemon = await Daemon.open({
+  const opened = Daemon.open({
     config,
     log,
     descriptors,
@@ -74,8 +81,13 @@ async function serve(
       process.exit(1)
     },
   })
+  // One after the other, and one that comes early when the daemon is there.
+  let turn: Promise<unknown> = opened.catch(() => undefined)
+  process.on('SIGHUP', () => {
+    turn = turn.then(async () => reread(await opened, read, log))
+  })
+  const daemon = await opened
   log('info', 'ready', { root: config.root, run: config.run, containers: daemon.containers.list().length })
-  process.on('SIGHUP', () => reread(config, log))
   await ended
   const running = daemon.containers.list().filter((c) => c.state.status === 'running')
   log('info', 'ending; containers keep running', { containers: running.map((c) => c.settings.name) })
@@ -88,18 +100,19 @@ async function serve(
   log('info', 'ended')
 }
 
-/** What a running daemon can take over from a changed file: nothing yet but the word that it cannot. */
-async function reread(config: Config, log: ReturnType<typeof openLog>): Promise<void> {
+/** SIGHUP: the file is read again, and what took effect is said, and what will only at the next start. */
+async function reread(daemon: Daemon, read: () => Promise<Config>, log: Log): Promise<void> {
   try {
-    const changed = Object.entries(await readConfig(undefined)).filter(
-      ([key, value]) => JSON.stringify(value) !== JSON.stringify(config[key as keyof Config]),
-    )
-    log('warn', 'changes of the configuration take effect at the next start', {
-      keys: changed.map(([key]) => key),
-    })
+    const { now, later } = await daemon.reconfigure(await read())
+    log('info', 'the configuration was read again', { changed: now })
+    if (later.length > 0)
+      log('warn', 'changes of the configuration take effect at the next start', { keys: later })
   } catch (error) {
+    const { message, where, hint } = describeError(error)
     log('error', 'the changed configuration is wrong; the daemon goes on with the old one', {
-      error: String(error),
+      error: message,
+      where,
+      hint,
     })
   }
 }

@@ -109,11 +109,13 @@ export class Exchange implements AsyncDisposable {
 
   /** `https://HOST/` or, where that is allowed and TLS is not spoken there, `http://HOST/`; found out once. */
   #base(endpoint: Endpoint, ask: Ask): Promise<URL> {
-    const kept = this.#bases.get(endpoint.authority)
+    // With how it may be spoken to: settings of hosts change while the daemon runs.
+    const key = `${endpoint.plain} ${endpoint.authority}`
+    const kept = this.#bases.get(key)
     if (kept) return kept
     const found = this.#probe(endpoint, ask.signal)
-    this.#bases.set(endpoint.authority, found)
-    found.catch(() => this.#bases.delete(endpoint.authority))
+    this.#bases.set(key, found)
+    found.catch(() => this.#bases.delete(key))
     return found
   }
 
