@@ -89,8 +89,10 @@ function podBranch(pod: PodObject, nowMs: number): Branch {
 function stateText(state: ContainerState | undefined): string {
   if (state?.ready && state.state?.running) return 'ready'
   if (state?.state?.running) return 'running, not ready'
-  if (state?.state?.terminated) return state.state.terminated.exitCode === 0 ? 'done' : 'ended'
-  return state?.state?.waiting?.reason ?? 'waiting'
+  const waits = state?.state?.waiting?.reason
+  if (waits === undefined && state?.state?.terminated)
+    return state.state.terminated.exitCode === 0 ? 'done' : 'ended'
+  return waits ?? 'waiting'
 }
 
 function restartsText(count: number): string {
