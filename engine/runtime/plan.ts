@@ -68,8 +68,9 @@ export type Step = Reason &
         readonly ignore?: readonly number[]
       }
     /**
-     * Write a PID into `cgroup.procs` of the folder: the new process's as a `parent` step, the supervisor's own as a
-     * `host` step. A cgroup namespace in `cloneFlags` is made after the `parent` steps, so that this folder is its root.
+     * Counts a process in the folder: the new one as a `parent` step, the supervisor as a `host` step. The new one is
+     * made in v2's and goes into v1's by itself, for a move by another waits about 11 ms. A cgroup namespace in
+     * `cloneFlags` is made after it, so that this folder is its root.
      */
     | { readonly do: 'cgroup-attach'; readonly path: string }
     /** cgroup v2 device policy: attach this eBPF program (instructions, 8 bytes each) to the folder. */

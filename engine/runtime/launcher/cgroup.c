@@ -19,10 +19,36 @@
 #define KILL_TRIES 200
 #define DEPTH_LIMIT 32
 
+static bool file_of(char path[PATH_MAX], const char *folder, const char *name) {
+  return snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX && access(path, F_OK) == 0;
+}
+
+static int open_attach(struct context *x, const char *folder) {
+  char path[PATH_MAX];
+  struct attach *a = x->attach;
+  if (a->count == CGROUP_LIMIT) {
+    errno = E2BIG;
+    return fail(x, "open %s", folder);
+  }
+  bool version1 = file_of(path, folder, "tasks");
+  int fd = version1 ? open(path, O_WRONLY | O_CLOEXEC) : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail(x, "open %s", version1 ? path : folder);
+  a->tasks[a->count++] = version1 ? fd : -1;
+  if (!version1) a->folder = fd;
+  return 0;
+}
+
+static int enter_attach(struct context *x, const char *folder) {
+  int fd = x->attach->tasks[x->attach->entered++];
+  return fd >= 0 && write(fd, "0", 1) < 0 ? fail(x, "write %s/tasks", folder) : 0;
+}
+
 int do_cgroup_attach(struct context *x, struct cursor *c) {
   char path[PATH_MAX], pid[16];
   const char *folder = take_text(c);
   if (complete(x, c) < 0) return -1;
+  if (x->attach) return x->attach->entering ? enter_attach(x, folder) : open_attach(x, folder);
+  if (x->phase == PHASE_PARENT && (!x->outside || file_of(path, folder, "tasks"))) return 0;
   snprintf(path, sizeof path, "%s/cgroup.procs", folder);
   int length = snprintf(pid, sizeof pid, "%d", x->phase == PHASE_PARENT ? (int)x->child : 0);
   return write_file(path, pid, (size_t)length) < 0 ? fail(x, "write %s", path) : 0;
@@ -55,10 +81,6 @@ int do_cgroup_devices(struct context *x, struct cursor *c) {
   if (loaded >= 0) close(loaded);
   close(fd);
   return result;
-}
-
-static bool file_of(char path[PATH_MAX], const char *folder, const char *name) {
-  return snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX && access(path, F_OK) == 0;
 }
 
 /* The value behind "key " at a line's start. */

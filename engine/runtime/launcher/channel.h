@@ -9,17 +9,23 @@
  *
  *   to the child    GO      the parent steps are done
  *                   START   pass the barrier
- *   to the parent   PID     i32: the process that a helper, which joined namespaces, has made
+ *   to the parent   PID     struct made: the process that a helper, which joined namespaces, has made
  *                   MASTER  with SCM_RIGHTS: the console's master
  *                   CREATED the barrier is reached
  *                   FAILED  struct failure
  */
 enum message { MESSAGE_GO = 1, MESSAGE_START, MESSAGE_PID, MESSAGE_MASTER, MESSAGE_CREATED, MESSAGE_FAILED };
 
+/* `outside`: it was not made in its v2 cgroup. */
+struct made {
+  int32_t pid;
+  uint32_t outside;
+};
+
 struct packet {
   uint8_t type;
   union {
-    int32_t pid;
+    struct made made;
     struct failure failure;
   };
 };

@@ -42,12 +42,15 @@ enum {
   RANGE_CLOEXEC = 4,
 };
 
+/* Flag of clone3(2). */
+#define INTO_CGROUP 0x200000000ull
+
 struct attribute_change {
   uint64_t set, clear, propagation, user_namespace;
 };
 
 struct clone_settings {
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 
 static inline int sys_open_tree(int folder, const char *path, unsigned flags) {

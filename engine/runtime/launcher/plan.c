@@ -183,6 +183,7 @@ int steps_run(struct context *x, const struct steps *steps) {
     x->op = take_u16(&step);
     x->why = take_text(&step);
     x->at = take_text(&step);
+    if (x->attach && x->op != OP_CGROUP_ATTACH) continue;
     if (x->op >= OP_END || !functions[x->op]) step.bad = true;
     if (step.bad) return complete(x, &step);
     if (functions[x->op](x, &step) < 0) return -1;

@@ -28,8 +28,9 @@
 
 struct start {
   const struct plan *plan;
-  bool exec, joins_user;
+  bool exec, joins_user, outside;
   int stdio[3], channel;
+  struct attach attach;
 };
 
 void close_open(int *fd) {
@@ -37,9 +38,24 @@ void close_open(int *fd) {
   *fd = -1;
 }
 
-static pid_t clone_process(uint64_t flags) {
+static pid_t clone_process(uint64_t flags, int cgroup) {
   struct clone_settings settings = {.flags = flags, .exit_signal = flags & CLONE_PARENT_FLAG ? 0 : SIGCHLD};
+  if (cgroup >= 0) {
+    settings.flags |= INTO_CGROUP;
+    settings.cgroup = (uint64_t)cgroup;
+  }
   return (pid_t)syscall(NR_CLONE3, &settings, sizeof settings);
+}
+
+/*
+ * In its v2 cgroup where the kernel lets us: not from inside a joined cgroup namespace (nsdelegate) or user namespace,
+ * and not beyond the cgroup's limit of processes, which a move does not ask about.
+ */
+static pid_t clone_in_cgroup(struct start *s, uint64_t flags) {
+  pid_t pid = s->attach.folder < 0 ? -1 : clone_process(flags, s->attach.folder);
+  if (pid >= 0) return pid;
+  s->outside = s->attach.folder >= 0;
+  return clone_process(flags, -1);
 }
 
 static void restore_signals(void) {
@@ -68,8 +84,15 @@ static _Noreturn void pause_and_reap(void) {
 /* The system calls that every plan implies; what fails is told as a step of the supervisor's. */
 static int enter(struct context *x, const struct start *s) {
   bool user = s->joins_user || s->plan->clone_flags & CLONE_NEWUSER;
+  struct attach attach = s->attach;
+  attach.entering = true;
+  x->phase = PHASE_PARENT;
+  x->attach = &attach;
+  if (steps_run(x, &s->plan->parent) < 0) return -1;
+  x->attach = NULL;
   x->phase = PHASE_SUPERVISOR;
   x->why = "enter the new namespaces";
+  x->at = NULL;
   for (int fd = 0; fd < 3; fd++) {
     if (dup2(s->stdio[fd], fd) < 0) return fail(x, "dup2 %d", fd);
   }
@@ -93,7 +116,7 @@ static int enter(struct context *x, const struct start *s) {
     /* No process of the container may look into this one while it still has all its rights. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return fail(x, "prctl PR_SET_DUMPABLE");
   }
-  /* A cgroup namespace takes the cgroup in which its maker is: the parent has moved us by now. */
+  /* A cgroup namespace takes the cgroup in which its maker is. */
   if (s->plan->clone_flags & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0) return fail(x, "unshare cgroup");
   umask(0);
   x->phase = PHASE_CHILD;
@@ -144,14 +167,15 @@ static int join_all(struct context *x, const struct joins *joins) {
  * Joining cannot be undone (a user namespace) or holds for children only (a PID namespace), so a helper joins and
  * makes the process as its sibling: CLONE_PARENT, so that the supervisor can wait for it.
  */
-static _Noreturn void helper_main(const struct start *s, uint64_t flags) {
+static _Noreturn void helper_main(struct start *s, uint64_t flags) {
   static struct failure failure;
   struct context x = {.phase = PHASE_SUPERVISOR, .failure = &failure};
   if (join_all(&x, &s->plan->joins) == 0) {
-    int32_t pid = clone_process(flags | CLONE_PARENT_FLAG);
-    if (pid == 0) child_main(s);
+    struct made made = {.pid = clone_in_cgroup(s, flags | CLONE_PARENT_FLAG)};
+    if (made.pid == 0) child_main(s);
+    made.outside = s->outside;
     x.why = "make the process";
-    if (pid > 0 && channel_send(s->channel, MESSAGE_PID, &pid, sizeof pid, -1) == 0) _exit(0);
+    if (made.pid > 0 && channel_send(s->channel, MESSAGE_PID, &made, sizeof made, -1) == 0) _exit(0);
     fail(&x, "clone3");
   }
   channel_send(s->channel, MESSAGE_FAILED, &failure, sizeof failure, -1);
@@ -171,19 +195,20 @@ static bool joins_kind(const struct joins *joins, uint32_t kind) {
 static pid_t make_process(struct context *x, struct start *s, int channel) {
   uint64_t flags = s->plan->clone_flags & ~(uint64_t)CLONE_NEWCGROUP;
   if (s->plan->joins.count == 0) {
-    pid_t pid = clone_process(flags);
+    pid_t pid = clone_in_cgroup(s, flags);
     if (pid == 0) child_main(s);
     return pid < 0 ? fail(x, "clone3 %#llx", (unsigned long long)flags) : pid;
   }
   s->joins_user = joins_kind(&s->plan->joins, CLONE_NEWUSER);
-  pid_t helper = clone_process(0);
+  pid_t helper = clone_process(0, -1);
   if (helper == 0) helper_main(s, flags);
   if (helper < 0) return fail(x, "clone3");
   /* What it had to say lies in the channel once it is gone; waiting there would be for ever if it was killed. */
   while (waitpid(helper, NULL, 0) < 0 && errno == EINTR) continue;
   struct packet packet;
   int descriptor, type = channel_receive(channel, &packet, &descriptor, false);
-  if (type == MESSAGE_PID) return packet.pid;
+  s->outside = type == MESSAGE_PID && packet.made.outside;
+  if (type == MESSAGE_PID) return packet.made.pid;
   if (type == MESSAGE_FAILED) {
     *x->failure = packet.failure;
     return -1;
@@ -217,13 +242,28 @@ static int open_stdio(const struct settings *s, struct spawned *made, int theirs
   return make_pipe(&made->out, &theirs[1], true) < 0 || make_pipe(&made->err, &theirs[2], true) < 0 ? -1 : 0;
 }
 
+static void close_attach(struct attach *attach) {
+  for (uint32_t i = 0; i < attach->count; i++) close_open(&attach->tasks[i]);
+  close_open(&attach->folder);
+}
+
 int spawn(const struct plan *plan, bool exec, struct spawned *made, struct failure *failure) {
   int ends[2] = {-1, -1};
-  struct start s = {.plan = plan, .exec = exec, .channel = -1};
+  struct start s = {.plan = plan, .exec = exec, .stdio = {-1, -1, -1}, .channel = -1, .attach = {.folder = -1}};
   struct context x = {.phase = PHASE_SUPERVISOR, .channel = -1, .exec = exec, .failure = failure};
-  x.why = "make the process";
   *made = (struct spawned){.pid = -1, .channel = -1, .in = -1, .out = -1, .err = -1};
   int result = 0;
+  x.phase = PHASE_PARENT;
+  x.attach = &s.attach;
+  result = steps_run(&x, &plan->parent);
+  x.attach = NULL;
+  x.phase = PHASE_SUPERVISOR;
+  if (result < 0) {
+    close_attach(&s.attach);
+    return -1;
+  }
+  x.why = "make the process";
+  x.at = NULL;
   if (open_stdio(&plan->settings, made, s.stdio) < 0) {
     result = fail(&x, "pipe2");
   } else if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
@@ -236,8 +276,10 @@ int spawn(const struct plan *plan, bool exec, struct spawned *made, struct failu
   }
   for (int i = 0; i < 3; i++) close_open(&s.stdio[i]);
   close_open(&ends[1]);
+  close_attach(&s.attach);
   if (result == 0) {
     x.phase = PHASE_PARENT;
+    x.outside = s.outside;
     x.child = made->pid;
     result = steps_run(&x, &plan->parent);
   }

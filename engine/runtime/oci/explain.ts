@@ -41,7 +41,7 @@ type Describers = { readonly [K in Step['do']]: (step: Extract<Step, { do: K }>)
 const describers: Describers = {
   mkdir: ({ path, mode }) => `mkdir(${text(path)}, ${octal(mode)})`,
   write: ({ path, text: content }) => `write(${text(path)}, ${text(content)})`,
-  'cgroup-attach': ({ path }) => `write(${text(`${path}/cgroup.procs`)}, PID)`,
+  'cgroup-attach': ({ path }) => `clone3(CLONE_INTO_CGROUP), or write(${text(`${path}/tasks`)}, 0)`,
   'cgroup-devices': ({ path, program }) =>
     `bpf(BPF_PROG_ATTACH, ${text(path)}, BPF_CGROUP_DEVICE, ${program.length / 8} instructions)`,
   'map-ids': ({ uidMap, gidMap }) =>
