@@ -15,30 +15,41 @@ import type { ExecPlan, LaunchPlan, NamespaceJoin, Step } from './plan.ts'
  *   exec          u32 version | text id | u8 terminal | u8 stdin | list of joins | steps parent, child
  */
 export class FlatWriter {
-  readonly #parts: Uint8Array[] = []
+  #bytes = Buffer.allocUnsafe(256)
+  #length = 0
 
-  #number(size: number, write: (view: DataView) => void): void {
-    const bytes = new Uint8Array(size)
-    write(new DataView(bytes.buffer))
-    this.#parts.push(bytes)
+  /** Makes room; gives where it begins. A plan has some thousand fields: pieces would cost more than its making. */
+  #room(size: number): number {
+    const at = this.#length
+    this.#length += size
+    if (this.#length > this.#bytes.length) {
+      const grown = Buffer.allocUnsafe(2 * this.#length)
+      this.#bytes.copy(grown, 0, 0, at)
+      this.#bytes = grown
+    }
+    return at
   }
 
   u8(value: number | boolean): void {
-    this.#number(1, (view) => view.setUint8(0, Number(value)))
+    const at = this.#room(1)
+    this.#bytes.writeUInt8(Number(value), at)
   }
 
   u16(value: number): void {
-    this.#number(2, (view) => view.setUint16(0, value, true))
+    const at = this.#room(2)
+    this.#bytes.writeUInt16LE(value, at)
   }
 
   u32(value: number): void {
     if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw outOfRange(value)
-    this.#number(4, (view) => view.setUint32(0, value, true))
+    const at = this.#room(4)
+    this.#bytes.writeUInt32LE(value, at)
   }
 
   i32(value: number): void {
     if (value !== (value | 0)) throw outOfRange(value)
-    this.#number(4, (view) => view.setInt32(0, value, true))
+    const at = this.#room(4)
+    this.#bytes.writeInt32LE(value, at)
   }
 
   /** 64 bits; a number must be a safe integer; -1, and 2^64 - 1 however JSON rounded it, are all ones (RLIM_INFINITY). */
@@ -47,19 +58,26 @@ export class FlatWriter {
     if (!all && typeof value === 'number' && !(Number.isSafeInteger(value) && value >= 0)) {
       throw outOfRange(value)
     }
-    this.#number(8, (view) => view.setBigUint64(0, all ? 0xffff_ffff_ffff_ffffn : BigInt(value), true))
+    const at = this.#room(8)
+    this.#bytes.writeBigUInt64LE(all ? 0xffff_ffff_ffff_ffffn : BigInt(value), at)
   }
 
   bytes(value: Uint8Array): void {
     this.u32(value.length)
-    this.#parts.push(value, new Uint8Array(1))
+    const at = this.#room(value.length + 1)
+    this.#bytes.set(value, at)
+    this.#bytes[at + value.length] = 0
   }
 
   text(value: string): void {
     if (value.includes('\0')) {
       throw new BerthError('INVALID', `Cannot encode ${JSON.stringify(value)}: it holds a NUL character`)
     }
-    this.bytes(Buffer.from(value, 'utf8'))
+    const size = Buffer.byteLength(value)
+    this.u32(size)
+    const at = this.#room(size + 1)
+    this.#bytes.write(value, at, 'utf8')
+    this.#bytes[at + size] = 0
   }
 
   list<T>(items: readonly T[], write: (item: T) => void): void {
@@ -71,11 +89,12 @@ export class FlatWriter {
   nested(inner: FlatWriter): void {
     const bytes = inner.finish()
     this.u32(bytes.length)
-    this.#parts.push(bytes)
+    const at = this.#room(bytes.length)
+    this.#bytes.set(bytes, at)
   }
 
   finish(): Uint8Array {
-    return Buffer.concat(this.#parts)
+    return this.#bytes.subarray(0, this.#length)
   }
 }
 

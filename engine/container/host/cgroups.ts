@@ -6,20 +6,28 @@ import type { CgroupLayout } from '../../runtime/oci/cgroups.ts'
 
 /** Kills what is in the cgroups and removes them; what is not there is fine. Inner cgroups go first. */
 export async function removeCgroups(folders: readonly string[]): Promise<void> {
-  for (const folder of folders) {
-    for (let attempt = 0; !(await removeTree(folder)); attempt++) {
-      if (attempt > 100) throw new Error(`Cannot remove the cgroup ${JSON.stringify(folder)}: it stays busy`)
-      await killAll(folder)
-      await setTimeout(Math.min(50, 1 + attempt))
-    }
+  await Promise.all(folders.map(removeCgroup))
+}
+
+async function removeCgroup(folder: string): Promise<void> {
+  for (let attempt = 0; !(await removeTree(folder)); attempt++) {
+    if (attempt > 100) throw new Error(`Cannot remove the cgroup ${JSON.stringify(folder)}: it stays busy`)
+    await killAll(folder)
+    await setTimeout(Math.min(50, 1 + attempt))
   }
 }
 
 async function removeTree(folder: string): Promise<boolean> {
+  // Mostly its supervisor has removed it, or nothing is in it.
+  if (await removeFolder(folder)) return true
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
   for (const entry of entries) {
     if (entry.isDirectory() && !(await removeTree(`${folder}/${entry.name}`))) return false
   }
+  return removeFolder(folder)
+}
+
+async function removeFolder(folder: string): Promise<boolean> {
   try {
     await rmdir(folder)
     return true

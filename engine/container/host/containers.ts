@@ -29,18 +29,16 @@ import { draft, make, unmake } from './make.ts'
 import { compiledSeccomp, planOf, userOf } from './run.ts'
 import type { Sandboxes } from './sandboxes.ts'
 import { readProcesses, readStats } from './stats.ts'
-import { type Living, sweep, sweepSockets } from './sweep.ts'
+import { sweep, sweepSockets } from './sweep.ts'
 
 const sweepAgainMs = 2000
 
 /** The containers of this machine, by docker's rules. A `ref` is an id, a unique prefix of one, or a name. */
 export class Containers implements AsyncDisposable {
   readonly #life: Life
-  readonly #sandboxes: Sandboxes | undefined
 
-  private constructor(life: Life, sandboxes: Sandboxes | undefined) {
+  private constructor(life: Life) {
     this.#life = life
-    this.#sandboxes = sandboxes
   }
 
   /**
@@ -51,20 +49,20 @@ export class Containers implements AsyncDisposable {
     const { sandboxes } = options
     const life = new Life({
       ...engine,
-      ...(sandboxes && { podSandbox: (id) => sandboxes.get(id) }),
+      ...(sandboxes && { podNetworks: (id) => sandboxes.get(id).opened?.networks ?? {} }),
     })
-    const containers = new Containers(life, sandboxes)
+    const containers = new Containers(life)
     await Promise.all(
       containers.list().map((record) => life.alone.run(record.id, () => life.recover(record))),
     )
-    const living = (): Living => {
-      const { containers, sandboxes: own } = life.living()
+    const sweepAll = (): Promise<void> => {
+      const living = life.living()
       const pods = sandboxes?.list().map(({ id }) => id) ?? []
-      return { containers: new Set([...containers, ...pods]), sandboxes: new Set([...own, ...pods]) }
+      return sweep(life.engine, { ...living, sandboxes: new Set([...living.sandboxes, ...pods]) })
     }
-    await sweep(life.engine, living())
+    await sweepAll()
     // A launch that was cut off with its daemon may come to life only now.
-    life.later('sweep', sweepAgainMs, () => sweepSockets(engine, living().containers))
+    life.later('sweep', sweepAgainMs, () => sweepSockets(engine, life.living().containers))
     life.startDue()
     return containers
   }
@@ -75,9 +73,9 @@ export class Containers implements AsyncDisposable {
     const life = this.#life
     const drafted = draft(life.engine, settings)
     return life.alone.run(drafted.id, async () => {
-      await life.put(drafted)
+      const recorded = life.put(drafted)
       try {
-        const mounts = await make(life.engine, drafted)
+        const mounts = await make(life.engine, drafted, recorded)
         // Two containers may fill the same volume.
         await life.alone.run('fill', () => fillVolumes(life.engine, { ...drafted, mounts }))
         const record = await life.put({ ...drafted, mounts, progress: { ...drafted.progress, step: 'idle' } })
@@ -305,9 +303,8 @@ export class Containers implements AsyncDisposable {
     await this.#life.settled()
   }
 
-  /** Lets go of everything, pods' sandboxes too; containers go on. */
+  /** Lets go of everything; containers go on. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#sandboxes?.close()
     await this.#life.close()
   }
 

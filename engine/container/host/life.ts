@@ -110,8 +110,9 @@ export class Life {
       run: before.progress.run + 1,
       stopped: false,
     }
-    const starting = await this.put({ ...before, progress, state: { ...before.state, error: '' } })
-    const raised = await raise(this.engine, starting, signal).catch((error) =>
+    const starting: ContainerRecord = { ...before, progress, state: { ...before.state, error: '' } }
+    const recorded = this.put(starting)
+    const raised = await raise(this.engine, starting, { recorded, signal }).catch((error) =>
       this.#notStarted(starting, error),
     )
     const { supervisor, networks, ports } = raised
@@ -185,6 +186,10 @@ export class Life {
       failures: progress.failures,
       ranMs: exit.finishedAt - (state.startedAt ?? exit.finishedAt),
     })
+    // Behind its exit nothing is lost: what is taken down before that is recorded is taken down again.
+    const supervisor = this.live.get(id)?.supervisor
+    const lowering = Promise.all([supervisor?.[Symbol.asyncDispose](), lower(this.engine, record)])
+    lowering.catch(() => undefined)
     const ended = await this.put({
       ...record,
       networks: {},
@@ -200,13 +205,11 @@ export class Life {
         restartCount: state.restartCount + (again ? 1 : 0),
       },
     })
-    const live = this.live.get(id)
     this.live.delete(id)
     if (exit.oomKilled) this.emit('oom', ended)
     this.emit('die', ended, { exitCode: String(exit.code) })
     this.waiters.settle(id, 'exit', exit.code)
-    await live?.supervisor[Symbol.asyncDispose]()
-    await lower(this.engine, record)
+    await lowering
     if (again) this.startLater(id, again.delayMs)
     else if (settings.autoRemove) await this.remove(id, true)
   }

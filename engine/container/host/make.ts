@@ -70,12 +70,22 @@ function checkNetworks(engine: Engine, record: ContainerRecord): void {
   }
 }
 
-/** Folders and volumes of a drafted container. Gives the mounts with their sources. */
-export async function make(engine: Engine, record: ContainerRecord): Promise<MountPoint[]> {
+/**
+ * Folders and volumes of a drafted container. Gives the mounts with their sources. `recorded` settles when its record
+ * is written: until then there are only folders, which a sweep finds.
+ */
+export async function make(
+  engine: Engine,
+  record: ContainerRecord,
+  recorded: Promise<unknown>,
+): Promise<MountPoint[]> {
   const places = placesOf(engine, record.id)
   await ensureFolder(places.folder, 0o700)
-  for (const path of [places.upper, places.work, places.rootfs]) await mkdir(path, { mode: 0o755 })
-  await mkdir(dirname(record.logPath), { recursive: true, mode: 0o750 })
+  await Promise.all([
+    recorded,
+    ...[places.upper, places.work, places.rootfs].map((path) => mkdir(path, { mode: 0o755 })),
+    mkdir(dirname(record.logPath), { recursive: true, mode: 0o750 }),
+  ])
   const mounts: MountPoint[] = []
   for (const mount of record.mounts) {
     if (mount.kind !== 'volume' || !mount.name) {
@@ -95,8 +105,7 @@ export async function unmake(
   options: { volumes: boolean },
 ): Promise<void> {
   const places = placesOf(engine, record.id)
-  await lower(engine, record)
-  await engine.overlays.unmount(places.rootfs)
+  await Promise.all([lower(engine, record), engine.overlays.unmount(places.rootfs)])
   await rm(places.socket, { force: true })
   await rm(places.folder, { recursive: true, force: true })
   if (!options.volumes) return

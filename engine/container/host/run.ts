@@ -15,9 +15,15 @@ import { buildSpec, capabilityNames, type SpecFacts } from '../spec.ts'
 import { type ResolvedUser, resolveUser } from '../user.ts'
 import { removeCgroups } from './cgroups.ts'
 import { sharedDevices } from './devices.ts'
-import { cgroupsOf, type Engine, placesOf, sandboxPlacesOf } from './engine.ts'
+import { cgroupsOf, type Engine, placesOf } from './engine.ts'
 import { readFromLayers } from './layers.ts'
-import { closeSandbox, type OpenedSandbox, openSandbox } from './sandbox.ts'
+import {
+  closeSandbox,
+  joinSandbox,
+  type OpenedSandbox,
+  pinSandbox,
+  type SandboxSettings,
+} from './sandboxes.ts'
 
 /** A container up to its barrier: everything is there, its program has not begun. */
 export interface Raised extends OpenedSandbox {
@@ -25,30 +31,42 @@ export interface Raised extends OpenedSandbox {
 }
 
 /**
- * Makes sandbox and process of a recorded container, up to the barrier. After a failure nothing of it is left but
- * the container's folder.
+ * Makes sandbox and process of a container, up to the barrier. `recorded` settles when its record says that it
+ * starts: until then there are only namespaces, which a sweep finds. After a failure nothing of it is left but the
+ * container's folder.
  */
-export async function raise(engine: Engine, record: ContainerRecord, signal: AbortSignal): Promise<Raised> {
-  const places = placesOf(engine, record.id)
-  const state = places.state(record.progress.run)
-  await rm(join(places.folder, 'runs'), { recursive: true, force: true })
-  await rm(places.socket, { force: true })
-  await mkdir(state, { recursive: true, mode: 0o700 })
+export async function raise(
+  engine: Engine,
+  record: ContainerRecord,
+  { recorded, signal }: { recorded: Promise<unknown>; signal: AbortSignal },
+): Promise<Raised> {
+  const own = sandboxOf(engine, record)
   let opened: OpenedSandbox = { networks: {}, ports: [] }
   try {
-    opened = await openOwnSandbox(engine, record)
-    const { sandbox } = record.settings
-    await writeEtc(engine, record, sandbox ? networksOfPod(engine, sandbox) : opened.networks)
-    const plan = await planOf(engine, record)
-    return { ...opened, supervisor: await engine.launcher.launch(plan, signal) }
+    await Promise.all([recorded, prepareFolder(engine, record), own && pinSandbox(engine, own)])
+    // Networks and process need only the namespaces, so both are made at once; a sysctl may name an interface.
+    const joining = own ? joinSandbox(engine, own) : Promise.resolve(opened)
+    const first = Object.keys(record.settings.sysctls ?? {}).some((key) => key.startsWith('net'))
+    const launching = Promise.all([planOf(engine, record), first && joining])
+    const [joined, launched] = await Promise.allSettled([
+      joining,
+      launching.then(([plan]) => engine.launcher.launch(plan, signal)),
+    ])
+    if (joined.status === 'fulfilled') opened = joined.value
+    try {
+      if (joined.status === 'rejected') throw joined.reason
+      if (launched.status === 'rejected') throw launched.reason
+      const { sandbox } = record.settings
+      await writeEtc(engine, record, sandbox ? (engine.podNetworks?.(sandbox) ?? {}) : opened.networks)
+      return { ...opened, supervisor: launched.value }
+    } catch (error) {
+      if (launched.status === 'fulfilled') await launched.value[Symbol.asyncDispose]()
+      throw error
+    }
   } catch (error) {
     await lower(engine, { ...record, networks: opened.networks })
     throw error
   }
-}
-
-function networksOfPod(engine: Engine, id: string): Readonly<Record<string, EndpointRecord>> {
-  return engine.podSandbox?.(id).opened?.networks ?? {}
 }
 
 /** Takes down what `raise` made, the process included. Idempotent; what fails is logged and swept later. */
@@ -59,18 +77,30 @@ export async function lower(engine: Engine, record: ContainerRecord): Promise<vo
   if (!record.settings.sandbox) await closeSandbox(engine, record.id, Object.values(record.networks))
 }
 
-async function openOwnSandbox(engine: Engine, record: ContainerRecord): Promise<OpenedSandbox> {
+/** What a run needs on disk: an empty state folder, and the files that are bound into /etc, whose text comes later. */
+async function prepareFolder(engine: Engine, record: ContainerRecord): Promise<void> {
+  const places = placesOf(engine, record.id)
+  const touch = (name: string) => writeFile(join(places.folder, name), '', { flag: 'a', mode: 0o644 })
+  await Promise.all([
+    rm(places.socket, { force: true }),
+    ...['hostname', 'hosts', 'resolv.conf'].map(touch),
+    rm(join(places.folder, 'runs'), { recursive: true, force: true }),
+  ])
+  await mkdir(places.state(record.progress.run), { recursive: true, mode: 0o700 })
+}
+
+function sandboxOf(engine: Engine, record: ContainerRecord): SandboxSettings | undefined {
   const { settings } = record
-  if (settings.sandbox) return { networks: {}, ports: [] }
+  if (settings.sandbox) return undefined
   const own = ownNamespaces(record)
-  return openSandbox(engine, {
+  return {
     id: record.id,
     hostname: record.hostname,
     own,
     networks: own.includes('net') ? networksOf(engine, record) : [],
     ports: settings.ports,
     sysctls: {},
-  })
+  }
 }
 
 /** Kinds that the container has of its own, by its modes. */
@@ -155,7 +185,6 @@ export async function planOf(engine: Engine, record: ContainerRecord): Promise<L
   const places = placesOf(engine, record.id)
   const { settings } = record
   const { folder, lower } = await engine.images.rootfs(record.imageId)
-  const sharedMemory = sharedMemoryOf(engine, record)
   const facts: SpecFacts = {
     user: await userOf(engine, record, record.process.user),
     kernel: engine.kernel,
@@ -163,7 +192,6 @@ export async function planOf(engine: Engine, record: ContainerRecord): Promise<L
     etc: etcFiles(engine, record),
     devices: await sharedDevices(settings),
     rootfs: places.rootfs,
-    ...(sharedMemory && { sharedMemory }),
   }
   const spec = buildSpec(record, facts)
   const context: CompileContext = {
@@ -219,15 +247,6 @@ export async function userOf(engine: Engine, record: ContainerRecord, user: stri
   return resolveUser(user, { passwd, group }, record.settings.groupAdd)
 }
 
-/** Where /dev/shm comes from, when it is not the container's own. */
-function sharedMemoryOf(engine: Engine, { settings }: ContainerRecord): string | undefined {
-  if (settings.ipcMode === 'host') return '/dev/shm'
-  const { sandbox } = settings
-  return sandbox && engine.podSandbox?.(sandbox).settings.sharedMemory
-    ? sandboxPlacesOf(engine, sandbox).shm
-    : undefined
-}
-
 function namespacesOf(engine: Engine, record: ContainerRecord): SpecFacts['namespaces'] {
   const { settings } = record
   const { namespace } = placesOf(engine, settings.sandbox ?? record.id)
@@ -248,9 +267,7 @@ function namespacesOf(engine: Engine, record: ContainerRecord): SpecFacts['names
         ? 'host'
         : pid?.startsWith('container:')
           ? { path: `/proc/${runningPid(engine, pid)}/ns/pid` }
-          : pid === 'sandbox'
-            ? { path: namespace('pid') }
-            : 'new',
+          : 'new',
     cgroup: settings.cgroupnsMode === 'host' ? 'host' : 'new',
   }
 }
