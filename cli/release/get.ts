@@ -5,6 +5,7 @@ import { writeYaml } from '../../engine/template/yaml.ts'
 import type { Output } from '../output.ts'
 import { addReleaseFlags, openEngine, type ReleaseOptions } from './connect.ts'
 import { findRecord } from './find.ts'
+import { metadataCommand } from './get-metadata.ts'
 import { manifestsText, releaseText, writeValue } from './present.ts'
 
 interface GetOptions extends ReleaseOptions {
@@ -37,26 +38,7 @@ const parts: Readonly<Record<string, Part>> = {
     text: ({ hooks }) =>
       (hooks ?? []).map(({ path, manifest }) => `---\n# Source: ${path}\n${manifest}\n`).join(''),
   },
-  metadata: {
-    about: 'the facts of a release',
-    value: metadata,
-    text: (record) =>
-      Object.entries(metadata(record))
-        .map(([key, value]) => `${titles[key] ?? key}: ${value}\n`)
-        .join(''),
-  },
   all: { about: 'all of a release', text: all },
-}
-
-const titles: Readonly<Record<string, string>> = {
-  name: 'NAME',
-  chart: 'CHART',
-  version: 'VERSION',
-  appVersion: 'APP_VERSION',
-  namespace: 'NAMESPACE',
-  revision: 'REVISION',
-  status: 'STATUS',
-  deployedAt: 'DEPLOYED_AT',
 }
 
 /** `berth get values|manifest|notes|hooks|metadata|all NAME`. */
@@ -77,6 +59,7 @@ export function command(output: Output): Command {
     })
     get.addCommand(addReleaseFlags(made))
   }
+  get.addCommand(metadataCommand(output))
   return get
 }
 
@@ -93,19 +76,6 @@ function computed({ chart, config }: ReleaseRecord) {
     { ...bare, values: chart.values ?? {}, dependencies: [], origin: chart.metadata.name, warnings: [] },
     config ?? {},
   )
-}
-
-function metadata({ name, chart, namespace, version, info }: ReleaseRecord) {
-  return {
-    name,
-    chart: chart.metadata.name,
-    version: chart.metadata.version,
-    appVersion: chart.metadata.appVersion ?? '',
-    namespace,
-    revision: version,
-    status: info.status,
-    deployedAt: info.last_deployed,
-  }
 }
 
 function all(record: ReleaseRecord): string {

@@ -79,10 +79,19 @@ export function command(output: Output): Command {
       if (structured) return writeValue(rows, output)
       const head = ['NAME', 'NAMESPACE', 'REVISION', 'UPDATED', 'STATUS', 'CHART', 'APP VERSION']
       const cells = rows.map((row) => Object.values(row))
-      const table = helmTable([head, ...cells])
-      output.write(options.headers ? table : table.slice(table.indexOf('\n') + 1))
+      output.write(helmTable(options.headers ? [head, ...cells] : cells))
     })
   return addReleaseFlags(made)
+}
+
+function patternOf(text: string): RegExp {
+  try {
+    return new RegExp(text)
+  } catch (error) {
+    throw new BerthError('USAGE', `Cannot read "${text}" of --filter as a regular expression`, {
+      cause: error,
+    })
+  }
 }
 
 /** `KEY=VALUE`, `KEY==VALUE`, `KEY!=VALUE`, with commas between: whether labels meet them all. */
@@ -101,13 +110,15 @@ function selectorOf(text = ''): (labels: Readonly<Record<string, string>>) => bo
 
 /** The newest revision of each release, chosen, sorted and cut as the flags say. */
 function select(records: readonly ReleaseRecord[], options: ListOptions): ReleaseRecord[] {
+  const statuses = chosen.filter(([flag]) => options[flag]).flatMap(([, some]) => some)
+  // A superseded revision is never the newest: whoever asks for those alone sees all of them, as with Helm.
+  const all = statuses.length === 1 && statuses[0] === 'superseded'
   const newest = new Map<string, ReleaseRecord>()
   for (const record of records) {
-    const key = `${record.namespace}/${record.name}`
+    const key = `${record.namespace}/${record.name}${all ? `/${record.version}` : ''}`
     if ((newest.get(key)?.version ?? 0) < record.version) newest.set(key, record)
   }
-  const statuses = chosen.filter(([flag]) => options[flag]).flatMap(([, some]) => some)
-  const pattern = options.filter === undefined ? undefined : new RegExp(options.filter)
+  const pattern = options.filter === undefined ? undefined : patternOf(options.filter)
   const key = (record: ReleaseRecord) => (options.date ? record.info.last_deployed : record.name)
   const sorted = [...newest.values()]
     .filter(({ info }) => statuses.length === 0 || statuses.includes(info.status))

@@ -92,14 +92,23 @@ export function newProgress(seen: number, { progress, dropped }: OperationStatus
 /** An error as an operation's status keeps it. */
 export function errorStatus(error: unknown): OperationError {
   if (!isBerthError(error)) return { code: 'INTERNAL', message: messageOf(error) }
-  const cause = error.cause === undefined ? undefined : messageOf(error.cause)
+  const cause = deepestCause(error)
   return {
     code: error.code,
     message: error.message,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     ...(error.where === undefined ? {} : { where: error.where }),
-    ...(cause === undefined || error.message.includes(cause) ? {} : { cause }),
+    ...(cause === undefined ? {} : { cause }),
   }
+}
+
+/** The first cause, however deep, that says more than the message does. */
+function deepestCause(error: Error): string | undefined {
+  for (let cause = error.cause; cause !== undefined; cause = (cause as Error | null)?.cause) {
+    const text = messageOf(cause)
+    if (!error.message.includes(text)) return text
+  }
+  return undefined
 }
 
 /** The error that an operation's status tells. */
