@@ -18,7 +18,7 @@ import { helmSteps } from './helm-steps.ts'
 import { peersPath } from './peers.ts'
 import { podSteps } from './pod-steps.ts'
 import { rolloutSteps } from './rollout-steps.ts'
-import { type Count, performSteps, type Shell } from './steps.ts'
+import { type Count, performSteps, type Shell, type Step } from './steps.ts'
 
 /** A step that hangs is ended after this. */
 const stepSeconds = 120
@@ -29,6 +29,11 @@ const unknown = asked.find((name) => !suites.some((suite) => suite === name))
 if (unknown !== undefined) throw new Error(`There is no suite "${unknown}", but ${suites.join(', ')}`)
 const chosen = suites.filter((suite) => asked.length === 0 || asked.includes(suite))
 
+// A step more, then everything that was started is removed.
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => interrupted.abort(new Error(`Ended by ${signal}`)))
+
 const path = await peersPath()
 const counts: Count[] = []
 if (chosen.includes('api')) counts.push(await judgeApi())
@@ -37,6 +42,10 @@ const total = (key: keyof Count) => counts.reduce((sum, count) => sum + count[ke
 console.log(`\n${total('passed')} passed, ${total('failed')} failed`)
 process.exitCode = total('failed') === 0 ? 0 : 1
 
+function judge(title: string, steps: readonly Step[], shell: Shell): Promise<Count> {
+  return performSteps(title, steps, { shell, signal: interrupted.signal })
+}
+
 async function judgeApi(): Promise<Count> {
   const folder = await mkdtemp(join(tmpdir(), 'berth-api-'))
   try {
@@ -44,12 +53,13 @@ async function judgeApi(): Promise<Count> {
     const kubeconfig = join(folder, 'kubeconfig')
     await writeFile(kubeconfig, kubeconfigOf(api.url))
     const env = { HOME: folder, KUBECONFIG: kubeconfig, PATH: path }
-    return await performSteps('kubectl, the API alone', apiSteps, async (command, { input = '' } = {}) => {
+    const alone: Shell = async (command, { input = '' } = {}) => {
       const child = spawn('timeout', [String(stepSeconds), 'sh', '-c', command], { env })
       child.stdin.on('error', () => undefined)
       child.stdin.end(input)
       return ended(child)
-    })
+    }
+    return await judge('kubectl, the API alone', apiSteps, alone)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -81,13 +91,10 @@ async function judgeDaemon(): Promise<Count[]> {
     await using peer = new AsyncDisposableStack()
     const dockerd = shell({ DOCKER_HOST: await startDockerd(peer, work, inside) })
     await dockerd('docker pull busybox')
-    found.push(
-      await performSteps('docker', [...dockerSteps(dockerd), ...dockerResourceSteps(dockerd)], shell()),
-    )
+    found.push(await judge('docker', [...dockerSteps(dockerd), ...dockerResourceSteps(dockerd)], shell()))
   }
-  if (chosen.includes('kubectl'))
-    found.push(await performSteps('kubectl', [...podSteps, ...rolloutSteps], shell()))
-  if (chosen.includes('helm')) found.push(await performSteps('helm', helmSteps, shell()))
+  if (chosen.includes('kubectl')) found.push(await judge('kubectl', [...podSteps, ...rolloutSteps], shell()))
+  if (chosen.includes('helm')) found.push(await judge('helm', helmSteps, shell()))
   return found
 }
 

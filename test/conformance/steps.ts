@@ -30,10 +30,15 @@ export interface Count {
 }
 
 /** Performs the steps in order, a line each; what is wrong with one is printed below it. */
-export async function performSteps(title: string, steps: readonly Step[], shell: Shell): Promise<Count> {
+export async function performSteps(
+  title: string,
+  steps: readonly Step[],
+  { shell, signal }: { readonly shell: Shell; readonly signal: AbortSignal },
+): Promise<Count> {
   console.log(`\n${title}`)
   let failed = 0
   for (const step of steps) {
+    signal.throwIfAborted()
     const { wrong, ran } = await perform(step, shell)
     console.log(`${wrong.length === 0 ? 'ok    ' : 'FAILED'} ${step.name}`)
     if (wrong.length === 0) continue
