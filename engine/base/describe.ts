@@ -1,4 +1,4 @@
-import { isBerthError, messageOf } from './error.ts'
+import { isBerthError, messageOf, toldError } from './error.ts'
 
 /** An error as `-o json` prints it. */
 export interface ErrorDescription {
@@ -13,7 +13,8 @@ export interface ErrorDescription {
 }
 
 /** The parts of an error that a person or a program is told. */
-export function describeError(error: unknown): ErrorDescription {
+export function describeError(thrown: unknown): ErrorDescription {
+  const error = toldError(thrown)
   if (!isBerthError(error)) {
     const stack = error instanceof Error ? error.stack : undefined
     return {

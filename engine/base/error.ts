@@ -54,3 +54,15 @@ export function errnoOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined
 }
+
+/** A system error as people are told it where one has a meaning for them; anything else as it is. */
+export function toldError(error: unknown): unknown {
+  const errno = errnoOf(error)
+  if (errno !== 'ENOSPC' && errno !== 'EDQUOT') return error
+  const { syscall = 'write', path } = error as NodeJS.ErrnoException
+  return new BerthError(
+    'NO_SPACE',
+    `Cannot ${syscall}${path === undefined ? '' : ` "${path}"`}: the disk is full`,
+    { hint: 'free space on the disk of the root folder', cause: error },
+  )
+}

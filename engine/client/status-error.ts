@@ -35,6 +35,7 @@ const byStatus: Readonly<Record<number, Code>> = {
   501: 'UNSUPPORTED',
   503: 'UNAVAILABLE',
   504: 'TIMEOUT',
+  507: 'NO_SPACE',
 }
 
 /** The error that a Status of the API tells. `details` has `reason`, `status` (HTTP) and the Status' own details. */

@@ -10,6 +10,7 @@ import { becomeKeeper } from './keeper.ts'
 import { reset } from './reset/reset.ts'
 
 const endLimitMs = 5000
+const fatalGraceMs = 200
 
 /**
  * The daemon's process. Started by a person (`berth daemon`) it becomes the keeper, which starts this file again with
@@ -78,7 +79,8 @@ async function serve(config: Config, { read, descriptors, debug }: ServeOptions)
     signal: ending.signal,
     onFatal: (error) => {
       log('error', 'the daemon has to end', { error: error.message })
-      process.exit(1)
+      // Whoever waits for what could not be written is told why; nothing else is written any more.
+      setTimeout(() => process.exit(1), fatalGraceMs)
     },
   })
   // One after the other, and one that comes early when the daemon is there.

@@ -164,12 +164,11 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#keeper) {
-      const { stdout } = await this.berth(['ps', '-aq'])
-      const ids = stdout.split('\n').filter((line) => line !== '')
-      if (ids.length > 0) await this.berth(['rm', '-f', '-v', ...ids])
-      await this.stop()
-    }
+    await this.stop()
+    // Also what a daemon that could not be asked any more has left.
+    const place = ['--root', this.root, '--run', this.run]
+    const reset = await this.berth(['system', 'reset', '--force', ...place])
+    if (reset.code !== 0) throw new Error(reset.stderr)
     for (const child of this.#children) {
       if (child.exitCode !== null) continue
       const closed = once(child, 'close')

@@ -1,5 +1,5 @@
 import { codes } from '../../base/codes.ts'
-import { type BerthError, isBerthError, messageOf } from '../../base/error.ts'
+import { type BerthError, isBerthError, messageOf, toldError } from '../../base/error.ts'
 
 /** An answer that says what went wrong: docker's `{"message"}`, and for berth's client hint, cause and details. */
 export interface ErrorAnswer {
@@ -17,7 +17,8 @@ const programReasons: Readonly<Record<string, string>> = {
 }
 
 /** Docker's status for an error: a program that cannot be run is the caller's mistake, as with dockerd. */
-export function answerOfError(error: unknown): ErrorAnswer {
+export function answerOfError(thrown: unknown): ErrorAnswer {
+  const error = toldError(thrown)
   if (!isBerthError(error)) return { status: 500, body: { message: messageOf(error) } }
   const program = programMessage(error)
   return {
