@@ -1,4 +1,4 @@
-/** Times what two sides do, in turn, so that a noisy machine is noisy for both. */
+/** Times what several sides do, in turn, so that a noisy machine is noisy for all. */
 export interface Figure {
   readonly name: string
   /** Milliseconds, sorted. */
@@ -8,22 +8,32 @@ export interface Figure {
 export interface Contender {
   readonly name: string
   readonly once: () => Promise<void>
+  /** Puts things back, outside of the time. */
+  readonly after?: () => Promise<void>
 }
 
-/** Runs each contender `rounds` times in turn, after two rounds that do not count; `pauseMs` of idle before each. */
+export interface Regime {
+  /** Of idle before each. */
+  readonly pauseMs?: number
+  /** Rounds that do not count. */
+  readonly warmUp?: number
+}
+
+/** Runs each contender `rounds` times in turn. */
 export async function compete(
   contenders: readonly Contender[],
   rounds: number,
-  pauseMs = 0,
+  { pauseMs = 0, warmUp = 2 }: Regime = {},
 ): Promise<Figure[]> {
   const samples = contenders.map((): number[] => [])
-  for (let round = -2; round < rounds; round++) {
+  for (let round = -warmUp; round < rounds; round++) {
     for (const [i, contender] of contenders.entries()) {
       if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs))
       const started = process.hrtime.bigint()
       await contender.once()
       const ms = Number(process.hrtime.bigint() - started) / 1e6
       if (round >= 0) samples[i]?.push(ms)
+      await contender.after?.()
     }
   }
   return contenders.map(({ name }, i) => ({ name, samples: (samples[i] ?? []).sort((a, b) => a - b) }))
