@@ -49,7 +49,7 @@ export interface ContainerSettings {
   readonly ulimits?: readonly UlimitSetting[]
   readonly devices?: readonly DeviceSetting[]
   readonly shmSizeBytes?: number
-  /** `private` (or empty), `host`, or `container:REF`. */
+  /** `private` (or empty), `host`, `container:REF`, or `sandbox`: the one that a pod's containers share. */
   readonly pidMode?: string
   readonly ipcMode?: string
   readonly utsMode?: string

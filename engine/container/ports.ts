@@ -90,12 +90,20 @@ export interface NamespacePinner {
   unpin(path: string): Promise<void>
 }
 
-/** Overlay mounts of the host, for reading an image's files as a whole. */
+/** Mounts of the host: overlays for reading an image's files as a whole, and what a sandbox's containers share. */
 export interface OverlayMounter {
   mountOverlay(overlay: {
     readonly folder: string
     readonly lower: readonly string[]
     readonly target: string
+  }): Promise<void>
+  /** mount(2). */
+  mount(mount: {
+    readonly source: string
+    readonly target: string
+    readonly type?: string
+    readonly flags?: number
+    readonly options?: string
   }): Promise<void>
   /** Idempotent. */
   unmount(path: string, options?: { readonly lazy?: boolean }): Promise<void>

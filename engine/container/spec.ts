@@ -45,6 +45,8 @@ export interface SpecFacts {
   /** Nodes of the host: all for privileged, else those that were asked for. */
   readonly devices: readonly (OciDevice & { readonly permissions: string })[]
   readonly rootfs: string
+  /** Folder of the host that is its /dev/shm; absent: one of its own. */
+  readonly sharedMemory?: string
 }
 
 /** A container's OCI configuration, by docker's rules. */
@@ -60,9 +62,9 @@ export function buildSpec(record: ContainerRecord, facts: SpecFacts): OciSpec {
     process: processOf(record, facts),
     root: { path: facts.rootfs, readonly: settings.readOnlyRootfs ?? false },
     mounts: [
-      ...defaultMounts({ shmSizeBytes: settings.shmSizeBytes || defaultShmSizeBytes, privileged }).filter(
-        (mount) => !covered.has(mount.destination),
-      ),
+      ...defaultMounts({ shmSizeBytes: settings.shmSizeBytes || defaultShmSizeBytes, privileged })
+        .map((mount) => (mount.destination === '/dev/shm' ? shared(mount, facts.sharedMemory) : mount))
+        .filter((mount) => !covered.has(mount.destination)),
       ...facts.etc
         .filter(({ target }) => !covered.has(target))
         .map(({ target, source }) => ({
@@ -208,6 +210,12 @@ function namespacesOf({
     ...(cgroup === 'new' ? [{ type: 'cgroup' as const }] : []),
     ...joined,
   ]
+}
+
+function shared(mount: OciMount, source: string | undefined): OciMount {
+  if (!source) return mount
+  const { destination } = mount
+  return { destination, type: 'bind', source, options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev'] }
 }
 
 function mountOf(mount: MountPoint): OciMount {

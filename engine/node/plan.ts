@@ -156,7 +156,8 @@ export function stagesOf(
 /** Whether the init containers have done their work. */
 export function isInitialized(pod: Pod, observed: Observed, memory: PodMemory): boolean {
   const latest = latestRuns(observed.containers.filter((run) => !isOfBefore(run, observed)))
-  if (pod.spec.containers.some(({ name }) => latest.has(name))) return true
+  // One that was made but never began says nothing: its sandbox may have been another.
+  if (pod.spec.containers.some(({ name }) => latest.get(name)?.startedAt !== undefined)) return true
   return (pod.spec.initContainers ?? []).every((container) =>
     isPassed(container, latest.get(container.name), memory),
   )

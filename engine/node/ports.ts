@@ -25,10 +25,12 @@ export interface ContainerEngine {
 export interface SandboxRequest {
   readonly id: string
   readonly hostname: string
-  readonly own: readonly ('net' | 'ipc' | 'uts')[]
+  readonly own: readonly ('net' | 'ipc' | 'uts' | 'pid')[]
   readonly networks: readonly { readonly name: string; readonly aliases: readonly string[] }[]
   readonly ports: readonly PortSetting[]
   readonly sysctls: Readonly<Record<string, string>>
+  readonly sharedMemory: boolean
+  readonly cgroupParent: string
 }
 
 export interface PodSandbox {
@@ -44,6 +46,8 @@ export interface SandboxEngine {
   /** Idempotent. */
   remove(id: string): Promise<void>
   list(): readonly PodSandbox[]
+  /** Calls back for each sandbox that went without being removed, such as with its first process. */
+  lost(listener: (id: string) => void, signal: AbortSignal): void
 }
 
 /** Control groups of pods, which hold those of their containers (`ContainerSettings.cgroupParent`). */

@@ -43,8 +43,6 @@ export function planContainer(
   if (env instanceof MissingReference) return env
   const user = userOf(container, pod, image)
   if (user instanceof MissingReference) return user
-  if (pod.spec.shareProcessNamespace)
-    return new MissingReference('shareProcessNamespace is not supported by this version of berth')
   const variables = variablesOf(env)
   const security: SecurityContext = container.securityContext ?? {}
   const dns = dnsOf(pod, node)
@@ -87,7 +85,7 @@ export function planContainer(
         ? 'unconfined'
         : 'default',
     ...(security.procMount === 'Unmasked' ? { maskedPaths: [], readonlyPaths: [] } : {}),
-    pidMode: pod.spec.hostPID ? 'host' : 'private',
+    pidMode: pod.spec.hostPID ? 'host' : pod.spec.shareProcessNamespace ? 'sandbox' : 'private',
     ipcMode: pod.spec.hostIPC ? 'host' : 'private',
     utsMode: pod.spec.hostNetwork ? 'host' : 'private',
     oomScoreAdj: oomScore(pod, container, context.node.memoryBytes),

@@ -2,7 +2,7 @@ import { BerthError } from '../../base/error.ts'
 import type { ContainerRecord, NetworkSetting } from '../container.ts'
 import type { Life } from './life.ts'
 import { namedNetwork, ownNamespaces, writeEtc } from './run.ts'
-import { joinNetwork } from './sandboxes.ts'
+import { joinNetwork } from './sandbox.ts'
 
 /** Joins a network, at once when it runs; the settings keep it for the next start. Alone. */
 export async function connectNetwork(

@@ -221,7 +221,11 @@ export async function remains(bench: Pick<Bench, 'top' | 'engine' | 'containers'
       ...names.filter((e) => e.isDirectory()).map((e) => `${mount}${engine.cgroups.parent}/${e.name}`),
     )
   }
-  for (const folder of [join(engine.run, 's'), join(engine.run, 'ns'), join(engine.root, 'containers')]) {
+  const [inRun, inRoot] = [
+    ['s', 'ns'].map((name) => join(engine.run, name)),
+    ['containers', 'sandboxes'].map((name) => join(engine.root, name)),
+  ]
+  for (const folder of [...inRun, ...inRoot]) {
     found.push(...(await readdir(folder).catch(() => [])).map((name) => join(folder, name)))
   }
   return found

@@ -29,16 +29,18 @@ import { draft, make, unmake } from './make.ts'
 import { compiledSeccomp, planOf, userOf } from './run.ts'
 import type { Sandboxes } from './sandboxes.ts'
 import { readProcesses, readStats } from './stats.ts'
-import { sweep, sweepSockets } from './sweep.ts'
+import { type Living, sweep, sweepSockets } from './sweep.ts'
 
 const sweepAgainMs = 2000
 
 /** The containers of this machine, by docker's rules. A `ref` is an id, a unique prefix of one, or a name. */
 export class Containers implements AsyncDisposable {
   readonly #life: Life
+  readonly #sandboxes: Sandboxes | undefined
 
-  private constructor(life: Life) {
+  private constructor(life: Life, sandboxes: Sandboxes | undefined) {
     this.#life = life
+    this.#sandboxes = sandboxes
   }
 
   /**
@@ -49,20 +51,20 @@ export class Containers implements AsyncDisposable {
     const { sandboxes } = options
     const life = new Life({
       ...engine,
-      ...(sandboxes && { podNetworks: (id) => sandboxes.get(id).opened?.networks ?? {} }),
+      ...(sandboxes && { podSandbox: (id) => sandboxes.get(id) }),
     })
-    const containers = new Containers(life)
+    const containers = new Containers(life, sandboxes)
     await Promise.all(
       containers.list().map((record) => life.alone.run(record.id, () => life.recover(record))),
     )
-    const sweepAll = (): Promise<void> => {
-      const living = life.living()
+    const living = (): Living => {
+      const { containers, sandboxes: own } = life.living()
       const pods = sandboxes?.list().map(({ id }) => id) ?? []
-      return sweep(life.engine, { ...living, sandboxes: new Set([...living.sandboxes, ...pods]) })
+      return { containers: new Set([...containers, ...pods]), sandboxes: new Set([...own, ...pods]) }
     }
-    await sweepAll()
+    await sweep(life.engine, living())
     // A launch that was cut off with its daemon may come to life only now.
-    life.later('sweep', sweepAgainMs, () => sweepSockets(engine, life.living().containers))
+    life.later('sweep', sweepAgainMs, () => sweepSockets(engine, living().containers))
     life.startDue()
     return containers
   }
@@ -303,8 +305,9 @@ export class Containers implements AsyncDisposable {
     await this.#life.settled()
   }
 
-  /** Lets go of everything; containers go on. */
+  /** Lets go of everything, pods' sandboxes too; containers go on. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sandboxes?.close()
     await this.#life.close()
   }
 

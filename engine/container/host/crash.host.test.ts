@@ -19,12 +19,12 @@ afterAll(async () => {
 })
 
 /** Runs the scenario up to the step. What it printed, or nothing when it was killed. */
-async function daemon(step: number): Promise<string> {
+async function daemon(step: number, mode = ''): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const script = join(import.meta.dirname, 'crash.testkit.ts')
   execFile(
     process.execPath,
-    [script, bench.top, String(step)],
+    [script, bench.top, String(step), mode],
     { timeout: scaledMs(60_000) },
     (error, stdout, stderr) => {
       if (error && error.signal !== 'SIGKILL') reject(new Error(`${error.message}\n${stderr}`))
@@ -83,6 +83,39 @@ describe('a daemon that is killed', () => {
       await bench.stop()
     }
     expect(seen).toEqual(new Set(['created', 'running', 'exited']))
+    bench = await openBench({ top: bench.top })
+  })
+
+  it('at any step of a pod’s sandbox leaves a whole one or none', {
+    timeout: scaledMs(300_000),
+  }, async () => {
+    await bench.stop()
+    const total = Number(await daemon(0, 'pod'))
+    expect(total).toBeGreaterThan(30)
+    let whole = 0
+    for (let step = 1; step <= total; step++) {
+      await daemon(step, 'pod')
+      bench = await openBench({ top: bench.top })
+      const sandboxes = bench.sandboxes.list()
+      for (const { id } of bench.containers.list())
+        await bench.containers.remove(id, { force: true, volumes: true })
+      for (const { id, opened } of sandboxes) {
+        expect(opened, `killed at step ${step}`).toBeDefined()
+        whole++
+        const inPod = { sandbox: id, cgroupParent: 'pod1', networkMode: 'bridge', pidMode: 'sandbox' }
+        const { id: inner } = await bench.containers.create(
+          shell('ps > /dev/shm/table; sleep 60', inPod),
+          signal,
+        )
+        await bench.containers.start(inner, signal)
+        await bench.containers.remove(inner, { force: true, volumes: true })
+        await bench.sandboxes.remove(id)
+      }
+      await bench.networks.settled()
+      expect(await remains(bench), `killed at step ${step}`).toEqual([])
+      await bench.stop()
+    }
+    expect(whole).toBeGreaterThan(10)
     bench = await openBench({ top: bench.top })
   })
 

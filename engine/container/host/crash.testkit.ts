@@ -1,12 +1,14 @@
 import { argv, exit, kill, pid } from 'node:process'
+import type { ContainerSettings } from '../container.ts'
 import { openBench, shell } from './containers.testkit.ts'
 import type { Engine } from './engine.ts'
 
 /**
- * A daemon that is killed: `node crash.testkit.ts FOLDER STEP` creates, starts, stops and removes a container and
- * kills itself before or after its STEP-th effect; without one it goes through and prints how many there are.
+ * A daemon that is killed: `node crash.testkit.ts FOLDER STEP [pod]` creates, starts, stops and removes a container (in
+ * a pod's sandbox that shares processes) and kills itself before or after its STEP-th effect; without one it goes
+ * through and prints how many there are.
  */
-const [, , top = '', limit = '0'] = argv
+const [, , top = '', limit = '0', mode = ''] = argv
 const signal = new AbortController().signal
 let steps = 0
 let counting = false
@@ -41,7 +43,7 @@ function wrap(engine: Engine): Engine {
     volumes: counted(engine.volumes, ['ensure', 'remove']),
     networks: counted(engine.networks, ['attach', 'detach', 'publish']),
     namespaces: counted(engine.namespaces, ['pinNamespaces', 'unpin']),
-    overlays: counted(engine.overlays, ['mountOverlay', 'unmount']),
+    overlays: counted(engine.overlays, ['mount', 'mountOverlay', 'unmount']),
     launcher: {
       connect: engine.launcher.connect,
       readExit: engine.launcher.readExit,
@@ -57,16 +59,31 @@ function wrap(engine: Engine): Engine {
 
 const bench = await openBench({ top, wrap })
 counting = true
-const settings = shell('echo hello; sleep 60', {
-  name: 'victim',
-  networkMode: 'bridge',
-  ports: [{ hostIp: '', hostPort: 18080, containerPort: 80, protocol: 'tcp' }],
-  mounts: [{ kind: 'volume', target: '/data', readOnly: false }],
-})
-const { id } = await bench.containers.create(settings, signal)
-await bench.containers.start(id, signal)
-await bench.containers.stop(id, { timeoutSeconds: 0 }, signal)
-await bench.containers.remove(id, { force: true, volumes: true })
+async function cycle(settings: ContainerSettings): Promise<void> {
+  const { id } = await bench.containers.create(settings, signal)
+  await bench.containers.start(id, signal)
+  await bench.containers.stop(id, { timeoutSeconds: 0 }, signal)
+  await bench.containers.remove(id, { force: true, volumes: true })
+}
+if (mode === 'pod') {
+  const { id } = await bench.sandboxes.create({
+    id: 'd'.repeat(64),
+    hostname: 'pod',
+    own: ['net', 'ipc', 'uts', 'pid'],
+    networks: [{ name: 'bridge', aliases: [] }],
+    ports: [],
+    sysctls: {},
+    sharedMemory: true,
+    cgroupParent: 'pod1',
+  })
+  const inPod = { sandbox: id, cgroupParent: 'pod1', networkMode: 'bridge', pidMode: 'sandbox' }
+  await cycle(shell('sleep 60', inPod))
+  await bench.sandboxes.remove(id)
+} else {
+  const ports = [{ hostIp: '', hostPort: 18080, containerPort: 80, protocol: 'tcp' }] as const
+  const mounts = [{ kind: 'volume', target: '/data', readOnly: false }] as const
+  await cycle(shell('echo hello; sleep 60', { name: 'victim', networkMode: 'bridge', ports, mounts }))
+}
 console.log(steps)
 await bench.stop()
 exit(0)

@@ -32,8 +32,11 @@ export interface Engine {
   readonly log: Log
   readonly kernel: KernelFacts
   readonly cgroups: CgroupLayout
-  /** Networks of a pod's sandbox, for the files of /etc of its containers. */
-  readonly podNetworks?: (sandboxId: string) => Readonly<Record<string, EndpointRecord>>
+  /** A pod's sandbox, whose networks and memory its containers share. */
+  readonly podSandbox?: (id: string) => {
+    readonly settings: { readonly sharedMemory?: boolean }
+    readonly opened?: { readonly networks: Readonly<Record<string, EndpointRecord>> }
+  }
 }
 
 /**
@@ -44,7 +47,7 @@ export interface Engine {
  *                         runs/N              what the supervisor of start N keeps: state, exit
  *                         ID.log ID.log.1 …
  *   RUN/s/ID12            the supervisor's socket
- *   RUN/ns/ID12-{net,ipc,uts}
+ *   RUN/ns/ID12-{net,ipc,uts,pid}
  */
 export function placesOf(engine: Pick<Engine, 'root' | 'run'>, id: string) {
   const folder = join(engine.root, 'containers', id)
@@ -56,8 +59,23 @@ export function placesOf(engine: Pick<Engine, 'root' | 'run'>, id: string) {
     log: join(folder, `${id}.log`),
     state: (run: number) => join(folder, 'runs', String(run)),
     socket: join(engine.run, 's', shortId(id)),
-    namespace: (kind: 'net' | 'ipc' | 'uts') => join(engine.run, 'ns', `${shortId(id)}-${kind}`),
+    namespace: (kind: 'net' | 'ipc' | 'uts' | 'pid') => join(engine.run, 'ns', `${shortId(id)}-${kind}`),
   }
+}
+
+/**
+ * A pod's sandbox's places.
+ *
+ *   ROOT/sandboxes/ID/   shm     mounted: the memory that its containers share as /dev/shm
+ *                        root    what its first process has as its files: nothing
+ *                        state   what the supervisor of that process keeps
+ *   RUN/s/ID12           the supervisor's socket
+ */
+export function sandboxPlacesOf(engine: Pick<Engine, 'root' | 'run'>, id: string) {
+  const folder = join(engine.root, 'sandboxes', id)
+  const { socket, namespace } = placesOf(engine, id)
+  const state = join(folder, 'state')
+  return { folder, shm: join(folder, 'shm'), root: join(folder, 'root'), state, socket, namespace }
 }
 
 /** The layout with the container's own parent, such as a pod's cgroup. */

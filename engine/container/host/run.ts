@@ -15,15 +15,9 @@ import { buildSpec, capabilityNames, type SpecFacts } from '../spec.ts'
 import { type ResolvedUser, resolveUser } from '../user.ts'
 import { removeCgroups } from './cgroups.ts'
 import { sharedDevices } from './devices.ts'
-import { cgroupsOf, type Engine, placesOf } from './engine.ts'
+import { cgroupsOf, type Engine, placesOf, sandboxPlacesOf } from './engine.ts'
 import { readFromLayers } from './layers.ts'
-import {
-  closeSandbox,
-  joinSandbox,
-  type OpenedSandbox,
-  pinSandbox,
-  type SandboxSettings,
-} from './sandboxes.ts'
+import { closeSandbox, joinSandbox, type OpenedSandbox, pinSandbox, type SandboxSettings } from './sandbox.ts'
 
 /** A container up to its barrier: everything is there, its program has not begun. */
 export interface Raised extends OpenedSandbox {
@@ -57,7 +51,7 @@ export async function raise(
       if (joined.status === 'rejected') throw joined.reason
       if (launched.status === 'rejected') throw launched.reason
       const { sandbox } = record.settings
-      await writeEtc(engine, record, sandbox ? (engine.podNetworks?.(sandbox) ?? {}) : opened.networks)
+      await writeEtc(engine, record, sandbox ? networksOfPod(engine, sandbox) : opened.networks)
       return { ...opened, supervisor: launched.value }
     } catch (error) {
       if (launched.status === 'fulfilled') await launched.value[Symbol.asyncDispose]()
@@ -67,6 +61,10 @@ export async function raise(
     await lower(engine, { ...record, networks: opened.networks })
     throw error
   }
+}
+
+function networksOfPod(engine: Engine, id: string): Readonly<Record<string, EndpointRecord>> {
+  return engine.podSandbox?.(id).opened?.networks ?? {}
 }
 
 /** Takes down what `raise` made, the process included. Idempotent; what fails is logged and swept later. */
@@ -185,6 +183,7 @@ export async function planOf(engine: Engine, record: ContainerRecord): Promise<L
   const places = placesOf(engine, record.id)
   const { settings } = record
   const { folder, lower } = await engine.images.rootfs(record.imageId)
+  const sharedMemory = sharedMemoryOf(engine, record)
   const facts: SpecFacts = {
     user: await userOf(engine, record, record.process.user),
     kernel: engine.kernel,
@@ -192,6 +191,7 @@ export async function planOf(engine: Engine, record: ContainerRecord): Promise<L
     etc: etcFiles(engine, record),
     devices: await sharedDevices(settings),
     rootfs: places.rootfs,
+    ...(sharedMemory && { sharedMemory }),
   }
   const spec = buildSpec(record, facts)
   const context: CompileContext = {
@@ -247,6 +247,15 @@ export async function userOf(engine: Engine, record: ContainerRecord, user: stri
   return resolveUser(user, { passwd, group }, record.settings.groupAdd)
 }
 
+/** Where /dev/shm comes from, when it is not the container's own. */
+function sharedMemoryOf(engine: Engine, { settings }: ContainerRecord): string | undefined {
+  if (settings.ipcMode === 'host') return '/dev/shm'
+  const { sandbox } = settings
+  return sandbox && engine.podSandbox?.(sandbox).settings.sharedMemory
+    ? sandboxPlacesOf(engine, sandbox).shm
+    : undefined
+}
+
 function namespacesOf(engine: Engine, record: ContainerRecord): SpecFacts['namespaces'] {
   const { settings } = record
   const { namespace } = placesOf(engine, settings.sandbox ?? record.id)
@@ -267,7 +276,9 @@ function namespacesOf(engine: Engine, record: ContainerRecord): SpecFacts['names
         ? 'host'
         : pid?.startsWith('container:')
           ? { path: `/proc/${runningPid(engine, pid)}/ns/pid` }
-          : 'new',
+          : pid === 'sandbox'
+            ? { path: namespace('pid') }
+            : 'new',
     cgroup: settings.cgroupnsMode === 'host' ? 'host' : 'new',
   }
 }

@@ -1,140 +1,16 @@
-import { access } from 'node:fs/promises'
+import { access, mkdir, rm } from 'node:fs/promises'
 import { BerthError, messageOf } from '../../base/error.ts'
+import { MS } from '../../runtime/oci/linux.ts'
 import type { Collection } from '../../store/collection.ts'
-import type { EndpointRecord, NetworkSetting, PortSetting } from '../container.ts'
-import type { PublishedPort } from '../ports.ts'
-import { type Engine, placesOf } from './engine.ts'
+import type { SupervisorHandle } from '../ports.ts'
+import { type Engine, placesOf, sandboxPlacesOf } from './engine.ts'
+import { Exclusive } from './exclusive.ts'
+import { startPause, stopPause } from './pause.ts'
+import { closeSandbox, type OpenedSandbox, openSandbox, type SandboxSettings } from './sandbox.ts'
 
-type SandboxEngine = Pick<Engine, 'root' | 'run' | 'namespaces' | 'networks' | 'clock' | 'log'>
-
-/** What a sandbox is asked to be: the namespaces and addresses that its containers share. */
-export interface SandboxSettings {
-  /** 64 hex digits; a container of docker's has the one of its own id. */
-  readonly id: string
-  readonly hostname: string
-  /** Kinds that it has of its own. */
-  readonly own: readonly ('net' | 'ipc' | 'uts')[]
-  readonly networks: readonly NetworkSetting[]
-  readonly ports: readonly PortSetting[]
-  readonly sysctls: Readonly<Record<string, string>>
-}
-
-export interface OpenedSandbox {
-  readonly networks: Readonly<Record<string, EndpointRecord>>
-  readonly ports: readonly PortSetting[]
-}
-
-/**
- * Pins the namespaces, attaches the networks (eth0, eth1…) and opens the ports. After a failure nothing of it is
- * left. Remains of a sandbox of the same id, which a crash left, are removed first.
- */
-export async function openSandbox(engine: SandboxEngine, settings: SandboxSettings): Promise<OpenedSandbox> {
-  await pinSandbox(engine, settings)
-  return joinSandbox(engine, settings)
-}
-
-/** The first half: only the namespaces, all of them or none. */
-export async function pinSandbox(engine: SandboxEngine, settings: SandboxSettings): Promise<void> {
-  const { id, hostname, own } = settings
-  const places = placesOf(engine, id)
-  await unpinAll(engine, id)
-  if (own.length === 0) return
-  const pins = Object.fromEntries(own.map((kind) => [kind, places.namespace(kind)]))
-  await engine.namespaces.pinNamespaces(pins, {
-    ...(own.includes('uts') && { hostname }),
-    sysctls: settings.sysctls,
-  })
-}
-
-/** The second half: networks and ports of pinned namespaces. After a failure nothing of the sandbox is left. */
-export async function joinSandbox(engine: SandboxEngine, settings: SandboxSettings): Promise<OpenedSandbox> {
-  const { id, hostname } = settings
-  const networks: Record<string, EndpointRecord> = {}
-  try {
-    for (const network of settings.networks) {
-      networks[network.name] = await joinNetwork(engine, { id, hostname, network, joined: networks })
-    }
-    return { networks, ports: await publish(engine, settings, networks) }
-  } catch (error) {
-    await closeSandbox(engine, id, Object.values(networks))
-    throw error
-  }
-}
-
-/** Attaches one more network, as the first free ethN. */
-export async function joinNetwork(
-  engine: SandboxEngine,
-  join: {
-    readonly id: string
-    readonly hostname: string
-    readonly network: NetworkSetting
-    readonly joined: Readonly<Record<string, EndpointRecord>>
-  },
-): Promise<EndpointRecord> {
-  const { name, aliases, address } = join.network
-  const taken = new Set(Object.values(join.joined).map((endpoint) => endpoint.interfaceName))
-  let index = 0
-  while (taken.has(`eth${index}`)) index++
-  const interfaceName = `eth${index}`
-  const endpoint = await engine.networks.attach(name, {
-    sandboxId: join.id,
-    netns: placesOf(engine, join.id).namespace('net'),
-    interfaceName,
-    hostname: join.hostname,
-    aliases,
-    ...(address && { address }),
-  })
-  return { ...endpoint, interfaceName, aliases }
-}
-
-async function publish(
-  engine: SandboxEngine,
-  settings: SandboxSettings,
-  networks: Readonly<Record<string, EndpointRecord>>,
-): Promise<readonly PortSetting[]> {
-  const address = Object.values(networks)[0]?.address
-  if (settings.ports.length === 0 || !address) return []
-  const wanted: PublishedPort[] = settings.ports.map((port) => ({ ...port, address }))
-  const bound = await engine.networks.publish(settings.id, wanted)
-  return bound.map(({ hostIp, hostPort, containerPort, protocol }) => ({
-    hostIp,
-    hostPort,
-    containerPort,
-    protocol,
-  }))
-}
-
-/**
- * Gives addresses and their ports back and lets go of the namespaces. Everything is tried; what fails is logged and
- * found again by the next start. Idempotent.
- */
-export async function closeSandbox(
-  engine: SandboxEngine,
-  id: string,
-  endpoints: readonly EndpointRecord[],
-): Promise<void> {
-  const results = await Promise.allSettled([
-    ...endpoints.map(({ endpointId }) => engine.networks.detach(endpointId)),
-    unpinAll(engine, id),
-  ])
-  for (const result of results) {
-    if (result.status === 'rejected') {
-      engine.log('warn', 'Cannot take a sandbox down whole', { id, error: messageOf(result.reason) })
-    }
-  }
-}
-
-async function unpinAll(engine: SandboxEngine, id: string): Promise<void> {
-  const { namespace } = placesOf(engine, id)
-  const unpin = async (kind: 'net' | 'ipc' | 'uts'): Promise<void> => {
-    const there = await access(namespace(kind)).then(
-      () => true,
-      () => false,
-    )
-    if (there) await engine.namespaces.unpin(namespace(kind))
-  }
-  await Promise.all([unpin('net'), unpin('ipc'), unpin('uts')])
-}
+/** As docker and containerd have it. */
+const sharedMemoryBytes = 64 << 20
+const connectLimitMs = 5000
 
 export interface SandboxRecord {
   readonly id: string
@@ -144,13 +20,23 @@ export interface SandboxRecord {
   readonly opened?: OpenedSandbox
 }
 
+type SandboxEngine = Omit<Engine, 'podSandbox'>
+
 /**
- * Pods' sandboxes: recorded before they are made, so that a crash leaves none unknown. They outlive the daemon and
- * the containers in them.
+ * Pods' sandboxes. Invariants:
+ * - Recorded before they are made, so that a crash leaves none unknown. They outlive the daemon and the containers in them.
+ * - What changes a sandbox runs alone for that sandbox.
+ * - One with a PID namespace of its own is whole only while the first process of that lives: when it ends, the sandbox is
+ *   taken down, and who listens is told.
  */
 export class Sandboxes {
   readonly #engine: SandboxEngine
   readonly #records: Collection<SandboxRecord>
+  readonly #alone = new Exclusive()
+  /** First processes of shared PID namespaces. */
+  readonly #live = new Map<string, SupervisorHandle>()
+  readonly #listeners = new Set<(id: string) => void>()
+  readonly #closing = new AbortController()
 
   private constructor(engine: SandboxEngine, records: Collection<SandboxRecord>) {
     this.#engine = engine
@@ -160,36 +46,40 @@ export class Sandboxes {
   /** Opens, and removes what was half made, or whose namespaces went with a restart of the machine. */
   static async open(engine: SandboxEngine, records: Collection<SandboxRecord>): Promise<Sandboxes> {
     const sandboxes = new Sandboxes(engine, records)
-    for (const record of sandboxes.list()) {
-      const pinned = record.settings.own.map((kind) => placesOf(engine, record.id).namespace(kind))
-      const there = await Promise.all(
-        pinned.map((path) =>
-          access(path).then(
-            () => true,
-            () => false,
-          ),
-        ),
-      )
-      if (!record.opened || there.includes(false)) await sandboxes.remove(record.id)
-    }
+    for (const record of sandboxes.list())
+      if (!(await sandboxes.#isWhole(record))) await sandboxes.remove(record.id)
     return sandboxes
   }
 
   /** Makes the sandbox; one of the same id that is whole is given back as it is. */
-  async create(settings: SandboxSettings): Promise<SandboxRecord> {
-    const known = this.#records.get(settings.id)
-    if (known?.opened) return known
-    const record: SandboxRecord = { id: settings.id, created: this.#engine.clock.now(), settings }
-    await this.#records.write({ put: { [settings.id]: record } })
-    try {
-      const opened = await openSandbox(this.#engine, settings)
-      const whole = { ...record, opened }
-      await this.#records.write({ put: { [settings.id]: whole } })
-      return whole
-    } catch (error) {
-      await this.#records.write({ remove: [settings.id] })
-      throw error
-    }
+  create(settings: SandboxSettings): Promise<SandboxRecord> {
+    return this.#alone.run(settings.id, async () => {
+      const known = this.#records.get(settings.id)
+      if (known?.opened) return known
+      const record: SandboxRecord = { id: settings.id, created: this.#engine.clock.now(), settings }
+      await this.#records.write({ put: { [settings.id]: record } })
+      try {
+        await takeDown(this.#engine, record)
+        if (settings.sharedMemory) await this.#mountMemory(settings.id)
+        const opened = await openSandbox(this.#engine, settings)
+        const whole = { ...record, opened }
+        if (settings.own.includes('pid')) {
+          const pause = await startPause(this.#engine, settings, this.#closing.signal).catch(
+            async (error) => {
+              await closeSandbox(this.#engine, settings.id, Object.values(opened.networks))
+              throw error
+            },
+          )
+          await this.#records.write({ put: { [settings.id]: whole } })
+          this.#watch(settings.id, pause)
+        } else await this.#records.write({ put: { [settings.id]: whole } })
+        return whole
+      } catch (error) {
+        await takeDown(this.#engine, record)
+        await this.#records.write({ remove: [settings.id] })
+        throw error
+      }
+    })
   }
 
   get(id: string): SandboxRecord {
@@ -203,10 +93,93 @@ export class Sandboxes {
   }
 
   /** Idempotent. Its containers must have ended. */
-  async remove(id: string): Promise<void> {
+  remove(id: string): Promise<void> {
+    return this.#alone.run(id, () => this.#remove(id))
+  }
+
+  /** Calls back for each sandbox that was lost, once it is gone, until the signal is aborted. */
+  lost(listener: (id: string) => void, signal: AbortSignal): void {
+    this.#listeners.add(listener)
+    signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true })
+  }
+
+  /** Lets go of everything; sandboxes go on. */
+  async close(): Promise<void> {
+    this.#closing.abort(new BerthError('UNAVAILABLE', 'The daemon is stopping'))
+    await this.#alone.idle()
+    await Promise.all([...this.#live.values()].map((pause) => pause[Symbol.asyncDispose]()))
+  }
+
+  async #remove(id: string): Promise<void> {
     const record = this.#records.get(id)
     if (!record) return
+    const pause = this.#live.get(id)
+    this.#live.delete(id)
+    await pause?.[Symbol.asyncDispose]()
     await closeSandbox(this.#engine, id, Object.values(record.opened?.networks ?? {}))
+    await takeDown(this.#engine, record)
     await this.#records.write({ remove: [id] })
   }
+
+  async #isWhole({ id, settings, opened }: SandboxRecord): Promise<boolean> {
+    if (!opened) return false
+    const pinned = settings.own.map((kind) => placesOf(this.#engine, id).namespace(kind))
+    if ((await Promise.all(pinned.map(isThere))).includes(false)) return false
+    if (!settings.own.includes('pid')) return true
+    const { socket } = sandboxPlacesOf(this.#engine, id)
+    const pause = await this.#engine.launcher
+      .connect(socket, AbortSignal.timeout(connectLimitMs))
+      .catch(() => undefined)
+    if (pause) this.#watch(id, pause)
+    return pause !== undefined
+  }
+
+  #watch(id: string, pause: SupervisorHandle): void {
+    this.#live.set(id, pause)
+    const ended = () => {
+      if (this.#closing.signal.aborted || this.#live.get(id) !== pause) return
+      this.#engine.log('info', 'The first process of a pod ended', { id })
+      void this.#lose(id, pause)
+    }
+    pause.exited.then(ended, ended)
+  }
+
+  async #lose(id: string, pause: SupervisorHandle): Promise<void> {
+    try {
+      await this.#alone.run(id, async () => {
+        if (this.#live.get(id) === pause) await this.#remove(id)
+      })
+    } catch (error) {
+      this.#engine.log('warn', 'Cannot take a lost sandbox down', { id, error: messageOf(error) })
+    }
+    for (const listener of this.#listeners) listener(id)
+  }
+
+  async #mountMemory(id: string): Promise<void> {
+    const { shm } = sandboxPlacesOf(this.#engine, id)
+    await mkdir(shm, { recursive: true, mode: 0o700 })
+    await this.#engine.overlays.mount({
+      source: 'shm',
+      target: shm,
+      type: 'tmpfs',
+      flags: MS.NOSUID | MS.NODEV | MS.NOEXEC,
+      options: `mode=1777,size=${sharedMemoryBytes}`,
+    })
+  }
+}
+
+/** What a sandbox has besides namespaces that are pinned and networks. Idempotent. */
+async function takeDown(engine: SandboxEngine, { id, settings }: SandboxRecord): Promise<void> {
+  const { folder, shm } = sandboxPlacesOf(engine, id)
+  if (settings.own.includes('pid')) await stopPause(engine, settings)
+  if (settings.sharedMemory) await engine.overlays.unmount(shm)
+  // A supervisor that is ending may still write its last word.
+  await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }

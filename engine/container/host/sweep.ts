@@ -4,12 +4,12 @@ import { messageOf } from '../../base/error.ts'
 import { shortId } from '../../base/host/id.ts'
 import { cgroupFolders } from '../../runtime/oci/cgroups.ts'
 import { cgroupNames, removeCgroups } from './cgroups.ts'
-import { cgroupsOf, type Engine } from './engine.ts'
+import { cgroupsOf, type Engine, sandboxPlacesOf } from './engine.ts'
 
 const idPattern = /^[0-9a-f]{64}$/
 
 export interface Living {
-  /** Containers that run. */
+  /** Containers that run, and sandboxes, which may have a process of their own. */
   readonly containers: ReadonlySet<string>
   /** Sandboxes that hold namespaces and addresses: pods', and those of running containers. */
   readonly sandboxes: ReadonlySet<string>
@@ -24,6 +24,7 @@ export async function sweep(engine: Engine, living: Living): Promise<void> {
     sweepPins(engine, living.sandboxes),
     sweepCgroups(engine, living.containers).then(() => sweepSockets(engine, living.containers)),
     sweepFolders(engine),
+    sweepSandboxFolders(engine, living.sandboxes),
     engine.networks.reconcile(living.sandboxes),
   ])
   for (const result of results) {
@@ -39,7 +40,7 @@ async function sweepPins(engine: Engine, living: ReadonlySet<string>): Promise<v
   const known = new Set([...living].map(shortId))
   const folder = join(engine.run, 'ns')
   for (const name of await list(folder)) {
-    const id = /^([0-9a-f]{12})-(net|ipc|uts)$/.exec(name)?.[1]
+    const id = /^([0-9a-f]{12})-(net|ipc|uts|pid)$/.exec(name)?.[1]
     if (id && !known.has(id)) await engine.namespaces.unpin(join(folder, name))
   }
 }
@@ -84,5 +85,14 @@ async function sweepFolders(engine: Engine): Promise<void> {
     if (!idPattern.test(name) || engine.records.get(name)) continue
     await engine.overlays.unmount(join(folder, name, 'rootfs'))
     await rm(join(folder, name), { recursive: true, force: true })
+  }
+}
+
+async function sweepSandboxFolders(engine: Engine, living: ReadonlySet<string>): Promise<void> {
+  for (const id of await list(join(engine.root, 'sandboxes'))) {
+    if (!idPattern.test(id) || living.has(id)) continue
+    const { folder, shm } = sandboxPlacesOf(engine, id)
+    await engine.overlays.unmount(shm)
+    await rm(folder, { recursive: true, force: true })
   }
 }

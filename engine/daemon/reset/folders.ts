@@ -9,6 +9,7 @@ import { BerthError, errnoOf } from '../../base/error.ts'
 const rootEntries = [
   'db',
   'containers',
+  'sandboxes',
   'pods',
   'volumes',
   'layers',
@@ -26,7 +27,7 @@ const runEntries: Readonly<Record<string, RegExp | undefined>> = {
   'keeper.settings': undefined,
   // Folders, by what is in them: names as short as these may be somebody else's.
   s: /^[0-9a-f]{12}$/,
-  ns: /^[0-9a-f]{12}-(net|ipc|uts)$/,
+  ns: /^[0-9a-f]{12}-(net|ipc|uts|pid)$/,
 }
 /** Left by a write that was cut off. */
 const temporary = /\.[0-9a-f]{12}\.tmp$/

@@ -1,181 +1,28 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { systemClock } from '../../base/host/clock.ts'
-import { removeCgroups } from '../../container/host/cgroups.ts'
-import { type Bench, openBench, remains } from '../../container/host/containers.testkit.ts'
-import { controllers } from '../../control/controllers.ts'
-import { ControlLoop } from '../../control/host/loop.ts'
+import { remains } from '../../container/host/containers.testkit.ts'
 import type { KubeObject } from '../../object/meta.ts'
-import type { Pod } from '../../object/types.generated.ts'
-import { cgroupFolders } from '../../runtime/oci/cgroups.ts'
-import { seededRandom } from '../../simulation/random.ts'
-import { World } from '../../simulation/world.ts'
-import { PodVolumes } from './pod-volumes.ts'
-import { Pods } from './pods.ts'
+import { PodBench, sh } from './pods.testkit.ts'
 
-let bench: Bench
-let daemon: Daemon
-const events: string[] = []
-const now = () => systemClock.now()
-const unready: string[] = []
-const world = new World({
-  random: seededRandom(now()),
-  now,
-  changed: (object) => {
-    const conditions = (object as Pod).status?.conditions ?? []
-    if (
-      object.kind === 'Pod' &&
-      conditions.some(({ type, status }) => type === 'Ready' && status === 'False')
-    )
-      unready.push(object.metadata.name ?? '')
-    daemon?.notice(object)
-  },
-})
-
-/** The daemon's part: controllers and node over one world and real containers. */
-class Daemon implements AsyncDisposable {
-  readonly #abort = new AbortController()
-  readonly #loop: ControlLoop
-  readonly pods: Pods
-
-  constructor({ containers, sandboxes, engine }: Bench) {
-    const { view } = world
-    const log = engine.log
-    const signal = this.#abort.signal
-    const writer = {
-      write: async (write: Parameters<World['write']>[0]) => world.write(write),
-      record: () => undefined,
-    }
-    this.#loop = new ControlLoop({ controllers, view, writer, clock: systemClock, log, signal })
-    const folder = join(engine.root, 'pods')
-    const volumes = new PodVolumes({
-      folder,
-      volumes: { ensure: (name) => engine.volumes.ensure(name, { anonymous: false }) },
-      mounter: {
-        mountTmpfs: async () => undefined,
-        unmount: (target) => engine.overlays.unmount(target),
-      },
-      tokens: { issue: async ({ name }) => `token of ${name}` },
-    })
-    this.pods = new Pods({
-      engine: containers,
-      sandboxes,
-      cgroups: { remove: (uid) => removeCgroups(cgroupFolders(engine.cgroups, uid)) },
-      images: {
-        ...engine.images,
-        get: (name) => engine.images.get(name),
-        pull: async () => Promise.reject(new Error('not there')),
-      },
-      volumes,
-      reporter: {
-        report: async (pod, status) => void world.update({ ...pod, status }, 'status'),
-        finish: async (pod) => world.finish(pod),
-        record: (pod, event) => events.push(`${pod.metadata.name} ${event.reason} ${event.message}`),
-      },
-      clock: systemClock,
-      log,
-      signal,
-      logs: join(engine.root, 'logs'),
-      facts: { address: '192.0.2.1', cpuMilli: 2000, memoryBytes: 2 ** 30 },
-      settings: {
-        nodeName: 'here',
-        domain: 'cluster.local',
-        dnsAddress: '10.210.0.1',
-        hostSearch: [],
-        log: { maxSizeBytes: 1e6, maxFiles: 2 },
-      },
-      view: {
-        pods: () => view.list('Pod'),
-        pod: (namespace, name) => view.get('Pod', namespace, name),
-        configMap: (namespace, name) => view.get('ConfigMap', namespace, name),
-        secret: (namespace, name) => view.get('Secret', namespace, name),
-        services: (namespace) => view.list('Service', namespace),
-      },
-    })
-  }
-
-  notice(object: KubeObject): void {
-    this.#loop.notice(object)
-    this.pods.notice(object)
-  }
-
-  async start(): Promise<void> {
-    await this.pods.recover()
-    for (const object of world.all()) this.#loop.notice(object)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#abort.abort()
-    await this.#loop[Symbol.asyncDispose]()
-    await this.pods[Symbol.asyncDispose]()
-  }
-}
-
+let pods: PodBench
 beforeAll(async () => {
-  bench = await openBench()
-  daemon = new Daemon(bench)
-  world.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } })
-  world.create({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'here' }, status: { addresses: [] } })
+  pods = await PodBench.open()
 })
-
 afterAll(async () => {
-  await daemon[Symbol.asyncDispose]()
-  await bench[Symbol.asyncDispose]()
+  await pods?.[Symbol.asyncDispose]()
 })
 
 const metadata = { name: 'web', namespace: 'shop' }
-const sh = (name: string, line: string, more: object = {}) => ({
-  name,
-  image: 'busybox',
-  command: ['sh', '-c', line],
-  imagePullPolicy: 'IfNotPresent',
-  ...more,
-})
-const makePod = (spec: object, name = 'web') =>
-  world.create({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace: 'shop' },
-    spec: { terminationGracePeriodSeconds: 2, ...spec },
-  })
-const pod = (name = 'web') => world.view.get('Pod', 'shop', name)
-
-async function until<T>(look: () => T | undefined | false, what: string, limitMs = 20_000): Promise<T> {
-  const end = now() + limitMs
-  for (;;) {
-    const found = look()
-    if (found) return found
-    if (now() > end)
-      throw new Error(
-        `${what}: ${JSON.stringify(
-          world.view.list('Pod').map((p: Pod) => p.status),
-          null,
-          1,
-        )} ${events.join('\n')}`,
-      )
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-async function logOf(name: string, container: string): Promise<string> {
-  const run = bench.containers.list().find((r) => r.settings.name.startsWith(`k8s_${container}_${name}_`))
-  let text = ''
-  const options = { stdout: true, stderr: true }
-  if (run)
-    for await (const line of bench.containers.logs(run.id, options, AbortSignal.timeout(5_000)))
-      text += Buffer.from(line.content).toString()
-  return text
-}
-
-async function removed(name = 'web'): Promise<void> {
-  world.remove({ kind: 'Pod', namespace: 'shop', name })
-  await until(() => !pod(name), `${name} goes`)
-}
+const makePod = (spec: object) => pods.makePod(spec)
+const pod = (name?: string) => pods.pod(name)
+const until: PodBench['until'] = (look, what) => pods.until(look, what)
+const logOf = (name: string, container: string) => pods.logOf(name, container)
+const removed = () => pods.removed()
 
 function configMap(data: object): void {
   const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'conf', namespace: 'shop' }, data }
-  world.create(object)
+  pods.world.create(object)
 }
 
 describe('pods on a real machine', () => {
@@ -187,7 +34,7 @@ describe('pods on a real machine', () => {
       metadata: { name: 'key', namespace: 'shop' },
       stringData: { token: 'geheim' },
     }
-    world.create(secret)
+    pods.world.create(secret)
     makePod({
       restartPolicy: 'Never',
       securityContext: { fsGroup: 4242 },
@@ -231,7 +78,7 @@ describe('pods on a real machine', () => {
       reason: 'Completed',
       message: 'bye\n',
     })
-    expect(events).toEqual(
+    expect(pods.events).toEqual(
       expect.arrayContaining([expect.stringContaining('web Started Started container app')]),
     )
     await removed()
@@ -257,11 +104,11 @@ describe('pods on a real machine', () => {
     await until(() => pod()?.status?.phase === 'Running', 'the pod runs')
     await new Promise((resolve) => setTimeout(resolve, 1_200))
     expect(pod()?.status?.containerStatuses?.[0]?.ready).toBe(false)
-    const map = world.view.get('ConfigMap', 'shop', 'conf')
-    world.update({ ...map, data: { 'site.conf': 'changed' } } as unknown as KubeObject)
+    const map = pods.world.view.get('ConfigMap', 'shop', 'conf')
+    pods.world.update({ ...map, data: { 'site.conf': 'changed' } } as unknown as KubeObject)
     await until(() => pod()?.status?.containerStatuses?.[0]?.ready, 'the pod gets ready')
     const id = pod()?.status?.containerStatuses?.[0]?.containerID?.replace('berth://', '') ?? ''
-    const session = await bench.containers.exec(
+    const session = await pods.bench.containers.exec(
       id,
       { argv: ['touch', '/tmp/crash'], terminal: false, stdin: false },
       AbortSignal.timeout(5_000),
@@ -273,13 +120,13 @@ describe('pods on a real machine', () => {
     )
     expect(again.lastState?.terminated).toMatchObject({ exitCode: 3, reason: 'Error' })
     await removed()
-    expect(events.join('\n')).toContain('Killing Stopping container app')
+    expect(pods.events.join('\n')).toContain('Killing Stopping container app')
   })
 
   it('of a Deployment survive the daemon, keep their processes, and go with it', {
     timeout: 90_000,
   }, async () => {
-    world.create({
+    pods.world.create({
       apiVersion: 'apps/v1',
       kind: 'Deployment',
       metadata,
@@ -299,32 +146,30 @@ describe('pods on a real machine', () => {
         },
       },
     })
-    const available = () => world.view.get('Deployment', 'shop', 'web')?.status?.availableReplicas === 3
+    const available = () => pods.world.view.get('Deployment', 'shop', 'web')?.status?.availableReplicas === 3
     await until(available, 'three are available')
     const pids = () =>
-      bench.containers
+      pods.bench.containers
         .list()
         .filter((r) => r.state.status === 'running')
         .map((r) => r.state.pid)
         .sort()
     const before = pids()
     expect(before).toHaveLength(3)
-    await daemon[Symbol.asyncDispose]()
-    bench = await bench.reopen()
-    daemon = new Daemon(bench)
-    const victim = world.view.list('Pod', 'shop')[0]
-    unready.length = 0
-    await daemon.start()
+    await pods.stop()
+    const victim = pods.world.view.list('Pod', 'shop')[0]
+    pods.unready.length = 0
+    await pods.start()
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(pids()).toEqual(before)
-    expect(unready, 'pods that were taken out of their services').toEqual([])
-    world.remove({ kind: 'Pod', namespace: 'shop', name: victim?.metadata.name ?? '' })
+    expect(pods.unready, 'pods that were taken out of their services').toEqual([])
+    pods.world.remove({ kind: 'Pod', namespace: 'shop', name: victim?.metadata.name ?? '' })
     await until(
       () => !pod(victim?.metadata.name) && available() && pids().length === 3,
       'the missing one is made again',
     )
-    world.remove({ kind: 'Deployment', namespace: 'shop', name: 'web' })
-    await until(() => world.view.list('Pod', 'shop').length === 0, 'all pods go')
+    pods.world.remove({ kind: 'Deployment', namespace: 'shop', name: 'web' })
+    await until(() => pods.world.view.list('Pod', 'shop').length === 0, 'all pods go')
   })
 
   it('may have the network of the host, and leaves its name alone', async () => {
@@ -345,16 +190,16 @@ describe('pods on a real machine', () => {
     makePod({ containers: [sh('app', 'sleep 1000')] })
     await until(() => pod()?.status?.phase === 'Running', 'the pod runs')
     const object = pod()
-    if (object) world.finish(object)
-    await until(() => bench.containers.list().length === 0, 'its container goes')
+    if (object) pods.world.finish(object)
+    await until(() => pods.bench.containers.list().length === 0, 'its container goes')
   })
 
   it('leave nothing', async () => {
-    await until(() => bench.sandboxes.list().length === 0, 'all sandboxes go')
+    await until(() => pods.bench.sandboxes.list().length === 0, 'all sandboxes go')
     await new Promise((resolve) => setTimeout(resolve, 300))
-    expect(bench.containers.list()).toEqual([])
-    expect(bench.sandboxes.list()).toEqual([])
-    expect(await readdir(join(bench.engine.root, 'pods'))).toEqual([])
-    expect((await remains(bench)).filter((line) => !line.endsWith('/volumes'))).toEqual([])
+    expect(pods.bench.containers.list()).toEqual([])
+    expect(pods.bench.sandboxes.list()).toEqual([])
+    expect(await readdir(join(pods.bench.engine.root, 'pods'))).toEqual([])
+    expect((await remains(pods.bench)).filter((line) => !line.endsWith('/volumes'))).toEqual([])
   })
 })

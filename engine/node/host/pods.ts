@@ -64,6 +64,10 @@ export class Pods implements AsyncDisposable {
       const uid = podUidOf(attributes)
       if (uid && (action === 'die' || action === 'start' || action === 'destroy')) this.#wake(uid)
     }, options.signal)
+    options.sandboxes.lost((id) => {
+      const pod = options.view.pods().find((one) => sandboxId(one) === id)
+      if (pod) this.#wake(pod.metadata.uid ?? '')
+    }, options.signal)
   }
 
   /** An object came, changed or went; the view shows that already. */
@@ -275,8 +279,10 @@ function forsaken(pod: Pod, now: number): Pod {
 
 /** What is remembered of runs that are gone is of no use. */
 function forgetRuns(entry: Entry, observed: Observed): void {
+  const { memory } = entry
   const ids = new Set(observed.containers.map((run) => run.id))
-  if ([...entry.memory.probes.keys()].every((id) => ids.has(id))) return
-  const probes = new Map([...entry.memory.probes].filter(([id]) => ids.has(id)))
-  entry.memory = { ...entry.memory, probes }
+  if ([...memory.probes.keys(), ...memory.stopping].every((id) => ids.has(id))) return
+  const probes = new Map([...memory.probes].filter(([id]) => ids.has(id)))
+  const stopping = new Set([...memory.stopping].filter((id) => ids.has(id)))
+  entry.memory = { ...memory, probes, stopping }
 }

@@ -108,14 +108,21 @@ const executors: Executors = {
 
   'make-sandbox': (engines, _, context) =>
     setUp(engines, context, 'FailedCreatePodSandBox', async () => {
-      const { pod } = context
+      const { pod, observed } = context
+      if (observed.containers.some((run) => run.startedAt !== undefined)) {
+        const message = 'Pod sandbox changed, it will be killed and re-created.'
+        engines.reporter.record(pod, { type: 'Normal', reason: 'SandboxChanged', message })
+      }
       await engines.sandboxes.create({
         id: sandboxId(pod),
         hostname: hostnameOf(pod),
         own: [
           ...(pod.spec.hostNetwork ? [] : (['net', 'uts'] as const)),
           ...(pod.spec.hostIPC ? [] : (['ipc'] as const)),
+          ...(pod.spec.shareProcessNamespace && !pod.spec.hostPID ? (['pid'] as const) : []),
         ],
+        sharedMemory: !pod.spec.hostIPC,
+        cgroupParent: pod.metadata.uid ?? '',
         networks: pod.spec.hostNetwork ? [] : [{ name: 'bridge', aliases: [] }],
         ports: pod.spec.hostNetwork ? [] : hostPortsOf(pod),
         sysctls: Object.fromEntries(
@@ -165,6 +172,8 @@ const executors: Executors = {
     try {
       await engines.engine.start(id, context.signal)
     } catch (error) {
+      // A sandbox that was lost meanwhile is made anew, and this container in it.
+      if (!engines.sandboxes.list().some((one) => one.id === observed.sandbox?.id && one.opened)) return
       if (!context.signal.aborted) tell('Warning', 'Failed', `Error: ${messageOf(error)}`)
       return trouble('RunContainerError', messageOf(error))
     }
@@ -210,11 +219,13 @@ const executors: Executors = {
         graceSeconds - Math.floor((engines.clock.now() - begun) / 1000),
       )
       await engines.engine.stop(id, { timeoutSeconds: left }, context.signal)
-    } finally {
+    } catch (error) {
+      // One that has ended is remembered until it is seen to have ended: else it would be stopped twice.
       context.remember((memory) => ({
         ...memory,
         stopping: new Set([...memory.stopping].filter((one) => one !== id)),
       }))
+      throw error
     }
   },
 
