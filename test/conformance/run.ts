@@ -67,6 +67,11 @@ async function judgeApi(): Promise<Count> {
 
 async function judgeDaemon(): Promise<Count[]> {
   await using daemon = await TestDaemon.start()
+  await using cleaning = new AsyncDisposableStack()
+  // Steps that failed leave pods, whose containers cannot be removed one by one.
+  cleaning.defer(async () => {
+    await daemon.berth(['system', 'reset', '--force', '--root', daemon.root, '--run', daemon.run])
+  })
   const work = join(daemon.folder, 'work')
   await mkdir(work)
   const inside = ['nsenter', `--net=${daemon.namespace}`, '--']
