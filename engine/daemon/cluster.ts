@@ -197,6 +197,10 @@ async function openPods(parts: ClusterParts, { view, events, signal }: PodsConte
       configMap: (namespace, name) => view.get('ConfigMap', namespace, name),
       secret: (namespace, name) => view.get('Secret', namespace, name),
       services: (namespace) => view.list('Service', namespace),
+      workloads: (namespace, name) =>
+        [view.get('Deployment', namespace, name), view.get('StatefulSet', namespace, name)].filter(
+          (one) => one !== undefined,
+        ),
     },
     facts,
     log,

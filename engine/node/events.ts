@@ -17,6 +17,11 @@ const messages: Readonly<Record<string, (pod: Pod, status: ContainerStatus) => P
     reason: 'Failed',
     message: `Error: ${state?.waiting?.message}`,
   }),
+  WaitingForNeeds: (_, { state }) => ({
+    type: 'Normal',
+    reason: 'WaitingForNeeds',
+    message: `Pod ${state?.waiting?.message}`,
+  }),
   ErrImageNeverPull: (_, { state }) => ({
     type: 'Warning',
     reason: 'ErrImageNeverPull',

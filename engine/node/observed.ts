@@ -37,6 +37,8 @@ export interface Observed {
   readonly images: ReadonlyMap<string, ObservedImage>
   /** The pod's volume folders are made. */
   readonly volumesReady: boolean
+  /** Workloads that the pod needs and that are not ready. */
+  readonly unmet?: readonly string[]
 }
 
 export interface Trouble {

@@ -60,7 +60,7 @@ export function planPod(pod: Pod, observed: Observed, memory: PodMemory, now: nu
   const blocked = memory.setupTrouble && now < memory.setupTrouble.at + setupRetryMs
   if (blocked && memory.setupTrouble) times.push(memory.setupTrouble.at + setupRetryMs)
   if (!blocked && !observed.volumesReady) steps.push({ do: 'prepare-volumes' })
-  if (!blocked && !observed.sandbox) steps.push({ do: 'make-sandbox' })
+  if (!blocked && !observed.sandbox && !isWaiting(observed)) steps.push({ do: 'make-sandbox' })
   for (const container of allContainers(pod)) {
     const stage = stages.get(container.name) ?? { stage: 'blocked' }
     const run = latest.get(container.name)
@@ -91,6 +91,11 @@ export function planPod(pod: Pod, observed: Observed, memory: PodMemory, now: nu
   }
   steps.push(...oldRuns(observed.containers))
   return times.length > 0 ? { steps, again: Math.min(...times) } : { steps }
+}
+
+/** Whether a pod that has not begun waits for others: its images are pulled meanwhile. */
+export function isWaiting({ sandbox, unmet = [] }: Observed): boolean {
+  return sandbox === undefined && unmet.length > 0
 }
 
 /** All containers in the order in which they start. */

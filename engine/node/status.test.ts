@@ -24,3 +24,23 @@ it('a deleted pod whose container was removed between two reports has not one th
   })
   expect(podStatus({ ...pod, status })).toBe('ContainerStatusUnknown')
 })
+
+it('a pod whose image is pulled again still says why the last pull failed', () => {
+  const pod = {
+    metadata: { name: 'p', namespace: 'd', uid: 'u' },
+    spec: { containers: [{ name: 'c', image: 'i' }] },
+  } as unknown as Pod
+  const trouble = { reason: 'ErrImagePull', message: 'there is none', at: 0, backOff: { at: 0, delayMs: 1 } }
+  const memory = {
+    ...noMemory,
+    pulling: new Set(['i']),
+    pullTroubles: new Map([['i', trouble]]),
+  } as unknown as typeof noMemory
+  const sandbox = { id: 's', addresses: [] }
+  const observed = { sandbox, containers: [], images: new Map(), volumesReady: true } as never
+  const status = statusOf(pod, observed, memory, { hostAddress: '10.0.0.1', now: Date.now() })
+  expect(status.containerStatuses?.[0]?.state?.waiting).toEqual({
+    reason: 'ErrImagePull',
+    message: 'there is none',
+  })
+})

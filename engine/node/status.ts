@@ -10,7 +10,7 @@ import type {
 } from '../object/types.generated.ts'
 import { delayText } from './backoff.ts'
 import { latestRuns, type Observed, type ObservedContainer, type PodMemory } from './observed.ts'
-import { type ContainerStage, deadlineOf, isInitialized, isStarted, stagesOf } from './plan.ts'
+import { type ContainerStage, deadlineOf, isInitialized, isStarted, isWaiting, stagesOf } from './plan.ts'
 import { qualityOf } from './settings.ts'
 
 /** The status of a pod from what is seen of it; equal when nothing changed. */
@@ -87,7 +87,8 @@ function containerStatus(
   const previous = observed.containers.find(
     (other) => other.name === container.name && other.attempt === (run?.attempt ?? 0) - 1,
   )
-  const waiting = run?.status === 'running' ? undefined : waitingState(pod, container, { stage, memory, run })
+  const waiting =
+    run?.status === 'running' ? undefined : waitingState(pod, container, { observed, stage, memory, run })
   const ended = run?.status === 'exited' ? { terminated: terminated(run) } : undefined
   const state: ContainerState =
     run?.status === 'running'
@@ -137,11 +138,7 @@ function isReady(
 function waitingState(
   pod: Pod,
   container: Container,
-  {
-    stage,
-    memory,
-    run,
-  }: { stage: ContainerStage | undefined; memory: PodMemory; run: ObservedContainer | undefined },
+  { observed, stage, memory, run }: Omit<Facts, 'latest'> & { readonly run: ObservedContainer | undefined },
 ): ContainerState | undefined {
   const waiting = (reason: string, message?: string) => ({
     waiting: { reason, ...(message ? { message } : {}) },
@@ -149,6 +146,8 @@ function waitingState(
   const where = `${pod.metadata.name}_${pod.metadata.namespace}(${pod.metadata.uid})`
   const image = container.image ?? ''
   const pull = memory.pullTroubles.get(image)
+  if (isWaiting(observed) && (stage?.stage === 'run' || stage?.stage === 'blocked'))
+    return waiting('WaitingForNeeds', `waits for ${observed.unmet?.join(' and ')} to be ready`)
   switch (stage?.stage) {
     case 'done':
     case 'failed':
@@ -179,6 +178,8 @@ function waitingState(
     case 'blocked':
       return waiting('PodInitializing')
     default:
+      // While it tries again the last failure is still what is known.
+      if (stage?.stage === 'pulling' && pull) return waiting(pull.reason, pull.message)
       // Between the end of a run and the next one the state stays that end.
       return run?.status === 'exited' ? undefined : waiting('ContainerCreating')
   }

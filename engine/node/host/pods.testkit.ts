@@ -1,5 +1,6 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { kill } from 'node:process'
 import { scaledMs } from '../../../test/support/time.ts'
 import { systemClock } from '../../base/host/clock.ts'
 import { removeCgroups } from '../../container/host/cgroups.ts'
@@ -87,6 +88,10 @@ class Daemon implements AsyncDisposable {
         configMap: (namespace, name) => view.get('ConfigMap', namespace, name),
         secret: (namespace, name) => view.get('Secret', namespace, name),
         services: (namespace) => view.list('Service', namespace),
+        workloads: (namespace, name) =>
+          [view.get('Deployment', namespace, name), view.get('StatefulSet', namespace, name)].filter(
+            (one) => one !== undefined,
+          ),
       },
     })
   }
@@ -150,6 +155,24 @@ export class PodBench implements AsyncDisposable {
   async stop(): Promise<void> {
     await this.#daemon?.[Symbol.asyncDispose]()
     this.#daemon = undefined
+  }
+
+  /** The machine is switched off: no process, namespace or mount of berth's is left, and nothing was recorded. */
+  async switchOff(): Promise<void> {
+    await this.stop()
+    const { containers, engine, relay } = this.#bench
+    const pids = containers.list().map(({ state }) => state.pid)
+    await this.#bench.containers[Symbol.asyncDispose]()
+    for (const pid of pids) {
+      if (pid === 0) continue
+      const status = await readFile(`/proc/${pid}/status`, 'utf8')
+      const supervisor = Number(/^PPid:\s*(\d+)/m.exec(status)?.[1])
+      if (supervisor > 1) kill(supervisor, 'SIGKILL')
+      kill(pid, 'SIGKILL')
+    }
+    for (const name of await readdir(join(engine.run, 'ns'))) await relay.unpin(join(engine.run, 'ns', name))
+    for (const id of await readdir(join(engine.root, 'sandboxes')))
+      await relay.unmount(join(engine.root, 'sandboxes', id, 'shm'))
   }
 
   /** Everything is opened anew. */

@@ -3,13 +3,23 @@ import { isBerthError, messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
 import type { NodeFacts } from '../../object/field-ref.ts'
 import { type KubeObject, timeText } from '../../object/meta.ts'
-import type { ConfigMap, Pod, Secret, Service } from '../../object/types.generated.ts'
+import { hasCondition } from '../../object/pod-summary.ts'
+import type {
+  ConfigMap,
+  Deployment,
+  Pod,
+  Secret,
+  Service,
+  StatefulSet,
+} from '../../object/types.generated.ts'
 import type { EnvContext } from '../env.ts'
 import { eventsOf } from '../events.ts'
+import { unmetNeeds } from '../needs.ts'
 import { noMemory, type Observed, type PodMemory, recalled } from '../observed.ts'
-import { planPod } from '../plan.ts'
+import { isWaiting, planPod } from '../plan.ts'
 import { statusOf } from '../status.ts'
 import { observe, podUidOf, sandboxId } from './observe.ts'
+import { removeLogs } from './pod-logs.ts'
 import { Prober } from './prober.ts'
 import { execute, longSteps, type StepEngines } from './steps.ts'
 
@@ -20,6 +30,8 @@ export interface NodeView {
   configMap(namespace: string, name: string): ConfigMap | undefined
   secret(namespace: string, name: string): Secret | undefined
   services(namespace: string): readonly Service[]
+  /** Deployments and StatefulSets of this name. */
+  workloads(namespace: string, name: string): readonly (Deployment | StatefulSet)[]
 }
 
 export interface PodsOptions extends StepEngines {
@@ -38,6 +50,10 @@ interface Entry {
   /** Something happened since it began. */
   woken: boolean
   timer: NodeJS.Timeout | undefined
+  /** Ready as it was seen in the last round, not only reported before berth started. */
+  ready: boolean
+  /** The last round found that it needs what is not ready. */
+  waiting: boolean
   readonly long: Set<string>
 }
 
@@ -77,6 +93,8 @@ export class Pods implements AsyncDisposable {
       if (pod.spec.nodeName === this.#options.settings.nodeName) this.#wake(pod.metadata.uid ?? '')
       return
     }
+    if (object.kind === 'Deployment' || object.kind === 'StatefulSet')
+      this.#wakeWaiting(object.metadata.namespace)
     if (object.kind !== 'ConfigMap' && object.kind !== 'Secret') return
     for (const pod of this.#options.view.pods()) {
       if (pod.metadata.namespace !== object.metadata.namespace || !this.#isMine(pod)) continue
@@ -97,6 +115,7 @@ export class Pods implements AsyncDisposable {
     for (const { id } of orphans) await engine.remove(id, { force: true, volumes: true })
     const known = new Set(view.pods().map(sandboxId))
     for (const { id } of sandboxes.list()) if (!known.has(id)) await sandboxes.remove(id)
+    await removeLogs(this.#options.logs, (uid) => living.has(uid))
     for (const uid of await volumes.uids()) {
       if (living.has(uid)) continue
       await cgroups.remove(uid)
@@ -123,6 +142,8 @@ export class Pods implements AsyncDisposable {
       running: false,
       woken: false,
       timer: undefined,
+      ready: false,
+      waiting: false,
       long: new Set(),
     }
     this.#entries.set(uid, entry)
@@ -164,10 +185,14 @@ export class Pods implements AsyncDisposable {
   /** `acted`: something was done, after which things look different. */
   async #round(pod: Pod, entry: Entry, present: boolean): Promise<{ acted: boolean; finished: boolean }> {
     const { clock, reporter, facts } = this.#options
-    const observed = await observe(pod, this.#options)
+    const observed = { ...(await observe(pod, this.#options)), unmet: this.#unmet(pod) }
     forgetRuns(entry, observed)
     const now = clock.now()
     const status = statusOf(pod, observed, entry.memory, { hostAddress: facts.address, now })
+    entry.waiting = isWaiting(observed)
+    const ready = hasCondition({ ...pod, status }, 'Ready')
+    if (ready && !entry.ready) this.#wakeWaiting(pod.metadata.namespace)
+    entry.ready = ready
     if (present && !isDeepStrictEqual(status, pod.status)) {
       for (const event of eventsOf(pod, status)) reporter.record(pod, event)
       await reporter.report(pod, status)
@@ -229,6 +254,21 @@ export class Pods implements AsyncDisposable {
       await execute(this.#options, { do: 'prepare-volumes' }, context)
     }
     this.#wake(pod.metadata.uid ?? '')
+  }
+
+  #unmet(pod: Pod): readonly string[] {
+    const { view } = this.#options
+    const { namespace = '' } = pod.metadata
+    return unmetNeeds(pod, {
+      workloads: (name) => view.workloads(namespace, name),
+      pods: () => view.pods().filter((one) => one.metadata.namespace === namespace),
+      isReady: ({ metadata }) => this.#entries.get(metadata.uid ?? '')?.ready === true,
+    })
+  }
+
+  #wakeWaiting(namespace: string | undefined): void {
+    for (const [uid, { waiting, last }] of this.#entries)
+      if (waiting && last?.metadata.namespace === namespace) this.#wake(uid)
   }
 
   #envOf(pod: Pod, observed: Observed): EnvContext {

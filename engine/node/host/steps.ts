@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BerthError, messageOf } from '../../base/error.ts'
 import type { Clock } from '../../base/host/clock.ts'
@@ -12,6 +12,7 @@ import type { ContainerEngine, ImageEngine, PodCgroups, PodReporter, SandboxEngi
 import { hostnameOf, type NodeSettings, planContainer } from '../settings.ts'
 import { planVolumes, type VolumePlan } from '../volumes.ts'
 import { messageFile, sandboxId } from './observe.ts'
+import { logFolderOf } from './pod-logs.ts'
 import type { PodVolumes } from './pod-volumes.ts'
 import { tryHandler } from './probes.ts'
 
@@ -158,8 +159,7 @@ const executors: Executors = {
     try {
       if (!id) {
         const mounts = await mountsOf(engines, context, container, { attempt, planned })
-        const { namespace = '', uid = '' } = pod.metadata
-        const path = join(engines.logs, `${namespace}_${pod.metadata.name}_${uid}`, name, `${attempt}.log`)
+        const path = join(logFolderOf(engines.logs, pod), name, `${attempt}.log`)
         await mkdir(dirname(path), { recursive: true, mode: 0o755 })
         const log = { ...engines.settings.log, path }
         id = (await engines.engine.create({ ...planned.settings, mounts, log }, context.signal)).id
@@ -235,7 +235,12 @@ const executors: Executors = {
     await engines.cgroups.remove(pod.metadata.uid ?? '')
   },
   'remove-volumes': (engines, _, { pod }) => engines.volumes.remove(pod.metadata.uid ?? ''),
-  finish: (engines, _, { pod }) => engines.reporter.finish(pod),
+  finish: async ({ volumes, logs, reporter }, _, { pod }) => {
+    // Also what was half made: no other step saw it.
+    await volumes.remove(pod.metadata.uid ?? '')
+    await rm(logFolderOf(logs, pod), { recursive: true, force: true })
+    await reporter.finish(pod)
+  },
 }
 
 /** A step before containers: a failure is told, remembered, and tried again after a while. */
