@@ -72,7 +72,8 @@ try {
   say(`\n✗ ${currentTitle()}\n  ${error instanceof DemoFailure ? error.message : (error as Error).stack}`)
   await platform.showLog()
   await platform.end({ force: true })
-  process.exitCode = 1
+  // Not by itself: the load of the step that failed goes on.
+  process.exit(1)
 }
 
 function printKept(port: number): void {
