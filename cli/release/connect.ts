@@ -68,9 +68,9 @@ export interface ChangeOptions extends ReleaseOptions {
 }
 
 /** Adds the flags that say how a change is carried out. */
-export function addChangeFlags(command: Command): Command {
+export function addChangeFlags(command: Command, until = 'until everything is ready'): Command {
   return addReleaseFlags(command)
-    .option('--wait [strategy]', 'wait until everything is ready')
+    .option('--wait [strategy]', `wait ${until}`)
     .option('--wait-for-jobs', 'with --wait, until jobs are done too')
     .option('--timeout <duration>', 'how long to wait', '5m0s')
     .option('--no-hooks', 'run no hooks')

@@ -58,5 +58,5 @@ export function command(output: Output): Command {
         output.line(`release "${name}" uninstalled`)
       }
     })
-  return addChangeFlags(made)
+  return addChangeFlags(made, 'until everything is gone, pods and their containers too')
 }

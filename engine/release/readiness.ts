@@ -75,7 +75,8 @@ function deployment(object: ClusterObject): Readiness {
   const total = numberAt(status, 'replicas')
   const available = numberAt(status, 'availableReplicas')
   if (updated < wanted) return waiting(`has ${updated} of ${wanted} replicas updated`)
-  if (total > updated) return waiting(`still has ${total - updated} old replicas`)
+  const old = total - updated
+  if (old > 0) return waiting(`still has ${old} old replica${old === 1 ? '' : 's'}`)
   if (available < updated || available < wanted)
     return waiting(`has ${available} of ${wanted} replicas ready`)
   return ready

@@ -143,7 +143,7 @@ describe('readiness', () => {
       'Deployment',
       { replicas: 2 },
       { observedGeneration: 1, replicas: 3, updatedReplicas: 2, availableReplicas: 3 },
-      'still has 1 old replicas',
+      'still has 1 old replica',
     ],
     [
       'Deployment',
