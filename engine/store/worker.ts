@@ -25,7 +25,9 @@ class File {
     if (version > schemaVersion) {
       throw new Error(`"${path}" was written by a newer version of berth (layout ${version})`)
     }
-    database.exec(`
+    // A file that is as it should be is not written to: one that is damaged stays as it was found.
+    if (version < schemaVersion)
+      database.exec(`
       CREATE TABLE IF NOT EXISTS objects (a TEXT, b TEXT, c TEXT, version INTEGER, body TEXT, PRIMARY KEY (a, b, c)) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS records (a TEXT, b TEXT, c TEXT, version INTEGER, body TEXT, PRIMARY KEY (a, b, c)) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;

@@ -100,13 +100,15 @@ async function cgroups(instance: string): Promise<string[]> {
   const found: string[] = []
   for (const [, mount = '', type] of lines) {
     if (type !== 'cgroup' && type !== 'cgroup2') continue
-    const below = await readdir(mount, { recursive: true, withFileTypes: true })
-    found.push(
-      ...below
-        .filter((entry) => entry.isDirectory())
-        .map((entry) => join(entry.parentPath, entry.name))
-        .filter((path) => path.includes(`berth-${instance}/`)),
-    )
+    for (const name of await readdir(mount))
+      if (name === `berth-${instance}`) found.push(...(await foldersBelow(join(mount, name))))
   }
   return found
+}
+
+/** All folders below one; what goes meanwhile is left out. */
+async function foldersBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name))
+  return [...folders, ...(await Promise.all(folders.map(foldersBelow))).flat()]
 }
