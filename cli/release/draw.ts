@@ -4,7 +4,7 @@ import { type Chapter, isWorkload, type Scene, type Story, type StoryLine } from
 const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 
 /** `1.2s`, `1m04s`: how long something takes. */
-export function seconds(ms: number): string {
+function seconds(ms: number): string {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)}s`
   const whole = Math.floor(ms / 1000)
   return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, '0')}s`

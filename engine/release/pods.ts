@@ -48,7 +48,7 @@ interface StateOfContainer {
  * The workload that a pod belongs to, as `KIND/NAME`, from the pod alone: a ReplicaSet's name is its Deployment's and
  * the hash that the pod carries as a label; a CronJob's Job ends in minutes. A pod that nobody controls is its own.
  */
-export function workloadOf({ metadata }: ClusterObject): string {
+function workloadOf({ metadata }: ClusterObject): string {
   const owner = metadata.ownerReferences?.find(({ controller }) => controller === true) as
     | { readonly kind?: string; readonly name?: string }
     | undefined
