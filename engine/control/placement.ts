@@ -39,7 +39,15 @@ function reconcile(view: View, key: Key, now: number): Decision {
   const node = nodes[reasons.indexOf(undefined)]
   if (node) {
     const object = { ...pod, spec: { ...pod.spec, nodeName: node.metadata.name ?? '' } }
-    return decide([{ verb: 'update', object, why: `node "${node.metadata.name}" takes it` }])
+    const told: Write = {
+      verb: 'event',
+      about: pod,
+      type: 'Normal',
+      reason: 'Scheduled',
+      message: `Successfully assigned ${key.namespace}/${key.name} to ${node.metadata.name}`,
+      source: 'default-scheduler',
+    }
+    return decide([{ verb: 'update', object, why: `node "${node.metadata.name}" takes it` }, told])
   }
   const counts = new Map<string, number>()
   for (const reason of reasons) if (reason) counts.set(reason, (counts.get(reason) ?? 0) + 1)

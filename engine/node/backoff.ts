@@ -31,3 +31,11 @@ export function delayText(ms: number): string {
   const seconds = Math.round(ms / 1000)
   return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`
 }
+
+/** How long something took, as Go writes it to the millisecond: `0s`, `312ms`, `1.5s`, `1m2.034s`. */
+export function tookText(ms: number): string {
+  const whole = Math.round(ms)
+  if (whole < 1000) return whole === 0 ? '0s' : `${whole}ms`
+  const seconds = `${(whole % 60_000) / 1000}s`
+  return whole < 60_000 ? seconds : `${Math.floor(whole / 60_000)}m${seconds}`
+}

@@ -1,32 +1,27 @@
 import type { ContainerStatus, Pod, PodStatus } from '../object/types.generated.ts'
 import type { PodEvent } from './ports.ts'
 
-const messages: Readonly<Record<string, (pod: Pod, status: ContainerStatus) => PodEvent>> = {
-  CrashLoopBackOff: (pod, { name }) => ({
-    type: 'Warning',
-    reason: 'BackOff',
-    message: `Back-off restarting failed container ${name} in pod ${pod.metadata.name}_${pod.metadata.namespace}(${pod.metadata.uid})`,
-  }),
-  ImagePullBackOff: (_, { image }) => ({
-    type: 'Normal',
-    reason: 'BackOff',
-    message: `Back-off pulling image "${image}"`,
-  }),
-  CreateContainerConfigError: (_, { state }) => ({
-    type: 'Warning',
-    reason: 'Failed',
-    message: `Error: ${state?.waiting?.message}`,
-  }),
-  WaitingForNeeds: (_, { state }) => ({
-    type: 'Normal',
-    reason: 'WaitingForNeeds',
-    message: `Pod ${state?.waiting?.message}`,
-  }),
-  ErrImageNeverPull: (_, { state }) => ({
-    type: 'Warning',
-    reason: 'ErrImageNeverPull',
-    message: state?.waiting?.message ?? '',
-  }),
+const normal = (reason: string, message: string): PodEvent => ({ type: 'Normal', reason, message })
+const warning = (reason: string, message: string): PodEvent => ({ type: 'Warning', reason, message })
+
+/** What is told when a container begins to wait for a reason, in kubelet's words. */
+const messages: Readonly<Record<string, (pod: Pod, status: ContainerStatus) => readonly PodEvent[]>> = {
+  CrashLoopBackOff: ({ metadata }, { name }) => [
+    warning(
+      'BackOff',
+      `Back-off restarting failed container ${name} in pod ${metadata.name}_${metadata.namespace}(${metadata.uid})`,
+    ),
+  ],
+  ImagePullBackOff: (_, { image }) => [
+    normal('BackOff', `Back-off pulling image "${image}"`),
+    warning('Failed', 'Error: ImagePullBackOff'),
+  ],
+  CreateContainerConfigError: (_, { state }) => [warning('Failed', `Error: ${state?.waiting?.message}`)],
+  WaitingForNeeds: (_, { state }) => [normal('WaitingForNeeds', `Pod ${state?.waiting?.message}`)],
+  ErrImageNeverPull: (_, { state }) => [
+    warning('ErrImageNeverPull', state?.waiting?.message ?? ''),
+    warning('Failed', 'Error: ErrImageNeverPull'),
+  ],
 }
 
 /** The events that tell of a change of status: a container that begins to wait for a reason that a person should know. */
@@ -42,7 +37,7 @@ export function eventsOf(pod: Pod, next: PodStatus): readonly PodEvent[] {
       const tell = messages[reason]
       if (!tell || (old?.state?.waiting?.reason === reason && old.restartCount === status.restartCount))
         return []
-      return [{ ...tell(pod, status), fieldPath: `${field}{${status.name}}` }]
+      return tell(pod, status).map((event) => ({ ...event, fieldPath: `${field}{${status.name}}` }))
     }),
   )
 }

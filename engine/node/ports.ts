@@ -58,9 +58,13 @@ export interface PodCgroups {
 
 export interface ImageEngine {
   pull(reference: string, options: { readonly signal: AbortSignal }): Promise<unknown>
-  get(
-    reference: string,
-  ): { readonly id: string; readonly config: { readonly config?: { readonly User?: string } } } | undefined
+  get(reference: string):
+    | {
+        readonly id: string
+        readonly sizeBytes?: number
+        readonly config: { readonly config?: { readonly User?: string } }
+      }
+    | undefined
 }
 
 export interface VolumeEngine {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContainerRecord } from '../../container/container.ts'
+import { readLogs } from '../../container/host/logs.ts'
 import type { Pod } from '../../object/types.generated.ts'
 import type { Observed, ObservedContainer, ObservedImage } from '../observed.ts'
 import { allContainers } from '../plan.ts'
@@ -11,6 +12,8 @@ import type { PodVolumes } from './pod-volumes.ts'
 const uidLabel = 'io.kubernetes.pod.uid'
 /** What a container may leave behind as its last words. */
 const messageLimitBytes = 4096
+const logMessageBytes = 2048
+const logLimitMs = 2000
 
 export interface Sources {
   readonly engine: ContainerEngine
@@ -61,7 +64,9 @@ async function observeRun(
   const name = settings.labels['io.kubernetes.container.name'] ?? ''
   const attempt = Number(settings.labels['io.kubernetes.container.restartCount'] ?? 0)
   const ended = state.status === 'exited' || state.status === 'dead'
-  const message = ended ? await readMessage(messageFile(volumes.folderOf(pod), name, attempt)) : undefined
+  const message = ended
+    ? (await readMessage(messageFile(volumes.folderOf(pod), name, attempt))) || (await lastWords(pod, record))
+    : undefined
   return {
     id: record.id,
     name,
@@ -91,4 +96,24 @@ async function readMessage(path: string): Promise<string | undefined> {
     // A container that said nothing has no file, or a folder in its place.
     return undefined
   }
+}
+
+/** The end of the log of one that failed, when its spec wants that in place of a message: 80 lines, at most 2 KiB. */
+async function lastWords(
+  pod: Pod,
+  { settings, state, logPath }: ContainerRecord,
+): Promise<string | undefined> {
+  const name = settings.labels['io.kubernetes.container.name']
+  const container = allContainers(pod).find((one) => one.name === name)
+  if (container?.terminationMessagePolicy !== 'FallbackToLogsOnError' || state.exitCode === 0)
+    return undefined
+  const chunks: Uint8Array[] = []
+  const life = { ended: Promise.resolve(), signal: AbortSignal.timeout(logLimitMs) }
+  try {
+    for await (const { content } of readLogs(logPath, { stdout: true, stderr: true, tail: 80 }, life))
+      chunks.push(content)
+  } catch {
+    // A message that cannot be had does not keep the pod's status back.
+  }
+  return Buffer.concat(chunks).subarray(-logMessageBytes).toString('utf8')
 }

@@ -78,9 +78,12 @@ describe('pods on a real machine', () => {
       reason: 'Completed',
       message: 'bye\n',
     })
-    expect(pods.events).toEqual(
-      expect.arrayContaining([expect.stringContaining('web Started Started container app')]),
-    )
+    const told = ['init', 'app'].flatMap((name) => [
+      'web Pulled Container image "busybox" already present on machine',
+      `web Created Created container: ${name}`,
+      `web Started Started container ${name}`,
+    ])
+    expect(pods.events).toEqual(told)
     await removed()
   })
 
@@ -121,6 +124,23 @@ describe('pods on a real machine', () => {
     expect(again.lastState?.terminated).toMatchObject({ exitCode: 3, reason: 'Error' })
     await removed()
     expect(pods.events.join('\n')).toContain('Killing Stopping container app')
+  })
+
+  it('that fail may have the end of their log as their last words', async () => {
+    const terminationMessagePolicy = 'FallbackToLogsOnError'
+    makePod({
+      restartPolicy: 'Never',
+      containers: [
+        sh('bad', 'seq 1 100; echo oh no >&2; exit 3', { terminationMessagePolicy }),
+        sh('said', 'echo log; echo message > /dev/termination-log; exit 4', { terminationMessagePolicy }),
+        sh('good', 'echo log', { terminationMessagePolicy }),
+      ],
+    })
+    await until(() => pod()?.status?.phase === 'Failed', 'the pod fails')
+    const words = pod()?.status?.containerStatuses?.map(({ state }) => state?.terminated?.message)
+    const lines = Array.from({ length: 79 }, (_, i) => `${i + 22}\n`).join('')
+    expect(words).toEqual([`${lines}oh no\n`, 'message\n', undefined])
+    await removed()
   })
 
   it('of a Deployment survive the daemon, keep their processes, and go with it', {

@@ -212,6 +212,7 @@ export class Pods implements AsyncDisposable {
       pod,
       observed,
       env: this.#envOf(pod, observed),
+      memory: () => entry.memory,
       remember: (change: (memory: PodMemory) => PodMemory) => this.#remember(pod, change),
       signal: this.#options.signal,
     }
@@ -248,6 +249,7 @@ export class Pods implements AsyncDisposable {
         pod,
         observed,
         env: this.#envOf(pod, observed),
+        memory: () => noMemory,
         remember,
         signal: this.#options.signal,
       }

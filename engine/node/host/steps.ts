@@ -4,7 +4,7 @@ import { BerthError, messageOf } from '../../base/error.ts'
 import type { Clock } from '../../base/host/clock.ts'
 import type { MountSetting } from '../../container/container.ts'
 import type { Container, LifecycleHandler, Pod } from '../../object/types.generated.ts'
-import { afterRetry } from '../backoff.ts'
+import { afterRetry, tookText } from '../backoff.ts'
 import { type EnvContext, MissingReference } from '../env.ts'
 import type { Observed, PodMemory } from '../observed.ts'
 import { allContainers, type Step } from '../plan.ts'
@@ -33,6 +33,7 @@ export interface StepContext {
   readonly pod: Pod
   readonly observed: Observed
   readonly env: EnvContext
+  memory(): PodMemory
   /** Changes what is remembered of the pod. */
   remember(change: (memory: PodMemory) => PodMemory): void
   readonly signal: AbortSignal
@@ -69,11 +70,11 @@ const executors: Executors = {
     tell('Normal', 'Pulling', `Pulling image "${image}"`)
     try {
       await images.pull(image, { signal: context.signal })
-      tell(
-        'Normal',
-        'Pulled',
-        `Successfully pulled image "${image}" in ${((clock.now() - begun) / 1000).toFixed(3)}s`,
-      )
+      const took = tookText(clock.now() - begun)
+      const { sizeBytes } = images.get(image) ?? {}
+      const size = sizeBytes === undefined ? '' : ` Image size: ${sizeBytes} bytes.`
+      const message = `Successfully pulled image "${image}" in ${took} (${took} including waiting).${size}`
+      tell('Normal', 'Pulled', message)
       context.remember((memory) => ({
         ...memory,
         pulled: new Map([...memory.pulled, [container, attempt]]),
@@ -81,8 +82,10 @@ const executors: Executors = {
       }))
     } catch (error) {
       const message = `failed to pull image "${image}": ${messageOf(error)}`
-      if (!context.signal.aborted)
+      if (!context.signal.aborted) {
         tell('Warning', 'Failed', `Failed to pull image "${image}": ${messageOf(error)}`)
+        tell('Warning', 'Failed', 'Error: ErrImagePull')
+      }
       context.remember((memory) => {
         const before = memory.pullTroubles.get(image)
         // Each failure makes the next wait longer: a failed pull is a try of its own.
@@ -156,6 +159,8 @@ const executors: Executors = {
       })
     }
     let id = left
+    if (!id && context.memory().pulled.get(name) !== attempt)
+      tell('Normal', 'Pulled', `Container image "${container.image}" already present on machine`)
     try {
       if (!id) {
         const mounts = await mountsOf(engines, context, container, { attempt, planned })
@@ -255,7 +260,8 @@ async function setUp(
     context.remember((memory) => ({ ...memory, setupTrouble: undefined }))
   } catch (error) {
     if (context.signal.aborted) return
-    const message = messageOf(error)
+    const what = reason === 'FailedCreatePodSandBox' ? 'Failed to create pod sandbox: ' : ''
+    const message = what + messageOf(error)
     engines.reporter.record(context.pod, { type: 'Warning', reason, message })
     context.remember((memory) => ({ ...memory, setupTrouble: { reason, message, at: engines.clock.now() } }))
   }
