@@ -56,6 +56,18 @@ describe('Story', () => {
     ])
   })
 
+  it('says how long a pull took, as the event has it', () => {
+    const story = new Story(0)
+    const took = ['312ms', '1m2.5s']
+    story.progress(applied, 1)
+    story.take()
+    for (const [i, text] of took.entries()) {
+      const message = `Successfully pulled image "i:${i}" in ${text} (${text} including waiting).`
+      story.event(event('Pulled', message), 2)
+    }
+    expect(told(story)).toEqual(['pulled i:0 (0.3 s)', 'pulled i:1 (62.5 s)'])
+  })
+
   it('passes over what was there before, and pods of others', () => {
     const story = new Story(0)
     story.pod(pod(running, { ready: true }), 0, { old: true })

@@ -1,3 +1,4 @@
+import { parseDuration } from '../../engine/base/duration.ts'
 import type { Progress } from '../../engine/release/host/progress.ts'
 import {
   containerStates,
@@ -133,14 +134,12 @@ export class Story {
       this.#tell(`pulling ${image}`, { word: 'pulling', text: image }, nowMs)
     }
     if (reason === 'Pulled') {
-      const seconds = /in ([\d.]+)s/.exec(message)?.[1]
+      const took = /^Successfully pulled image "[^"]*" in (\S+)/.exec(message)?.[1]
       this.#pulling.delete(image)
-      if (seconds !== undefined)
-        this.#tell(
-          `pulled ${image}`,
-          { word: 'pulled', text: `${image} (${Number(seconds).toFixed(1)} s)` },
-          nowMs,
-        )
+      if (took !== undefined) {
+        const seconds = (parseDuration(took) / 1000).toFixed(1)
+        this.#tell(`pulled ${image}`, { word: 'pulled', text: `${image} (${seconds} s)` }, nowMs)
+      }
     }
     if (reason === 'Failed') this.#pulling.delete(image)
   }
