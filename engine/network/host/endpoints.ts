@@ -21,8 +21,8 @@ export interface AttachOptions {
 }
 
 interface EndpointsOptions {
-  readonly links: Links
-  readonly bridges: Bridges
+  readonly links: Pick<Links, 'list' | 'connect' | 'remove'>
+  readonly bridges: Pick<Bridges, 'get' | 'indexOf' | 'owns'>
   readonly leases: Collection<Lease>
   readonly names: NameTable
   readonly dnsAddress: string
@@ -40,8 +40,10 @@ export class Endpoints {
   readonly #last = new Map<string, number>()
   /** Endpoints that were connected to their end since the start: others may be half done. */
   readonly #whole = new Set<string>()
-  /** Links that are going, by name. */
-  readonly #leaving = new Map<string, Promise<void>>()
+  /** By link, the end of what was begun with it last: a link is made and removed in the order of the calls. */
+  readonly #turns = new Map<string, Promise<unknown>>()
+  /** Removals that are under way. */
+  readonly #leaving = new Set<Promise<void>>()
 
   constructor(options: EndpointsOptions) {
     this.#options = options
@@ -145,11 +147,16 @@ export class Endpoints {
 
   /** Settles when links that are going have gone. */
   async settled(): Promise<void> {
-    while (this.#leaving.size > 0) await Promise.all(this.#leaving.values())
+    while (this.#leaving.size > 0) await Promise.all(this.#leaving)
   }
 
-  async #connect(lease: Lease): Promise<void> {
-    await this.#leaving.get(lease.link)
+  #connect(lease: Lease): Promise<void> {
+    return this.#inTurn(lease.link, () => this.#connectNow(lease))
+  }
+
+  async #connectNow(lease: Lease): Promise<void> {
+    /* Detached while it waited: the removal that follows would find nothing, or be over. */
+    if (!this.#options.leases.get(lease.endpointId)) return
     const record = this.#options.bridges.get(lease.network)
     const gateway = parseIpv4(record.gateway)
     await this.#options.links.connect({
@@ -169,17 +176,27 @@ export class Endpoints {
   }
 
   #leave(link: string, sandboxId?: string): void {
-    const gone = this.#options.links
-      .remove(link)
+    const gone = this.#inTurn(link, () => this.#options.links.remove(link))
       .then(async () => {
         /* The default route may have gone with the link: another network's takes its place. */
-        for (const other of sandboxId === undefined ? [] : this.of(sandboxId)) {
-          if (!this.#leaving.has(other.link)) await this.#connect(other)
-        }
+        for (const other of sandboxId === undefined ? [] : this.of(sandboxId)) await this.#connect(other)
       })
       .catch((error) => this.#warn(`Cannot remove link ${link}`, error))
-      .finally(() => this.#leaving.delete(link))
-    this.#leaving.set(link, gone)
+      .finally(() => this.#leaving.delete(gone))
+    this.#leaving.add(gone)
+  }
+
+  /** Does it at once, or when what was begun with this link before has ended. */
+  #inTurn(link: string, work: () => Promise<void>): Promise<void> {
+    const before = this.#turns.get(link)
+    const turn = before ? before.then(work) : work()
+    const ended = turn
+      .catch(() => {})
+      .then(() => {
+        if (this.#turns.get(link) === ended) this.#turns.delete(link)
+      })
+    this.#turns.set(link, ended)
+    return turn
   }
 
   #allocate(record: NetworkRecord, asked: string | undefined): number {
