@@ -7,6 +7,16 @@ import { keeperCommand } from '../runtime/host/keeper.ts'
 import type { Config } from './config.ts'
 import { socketGroup } from './sockets.ts'
 
+/**
+ * glibc's malloc gives memory back: by itself it raises its limits with each large buffer that is freed, and keeps what
+ * pulling an image took for good (120 instead of 82 MiB of PSS, a minute after a pull and ten containers).
+ */
+const memory = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+}
+
 /** Read by the keeper once; the daemon removes it. */
 export const keeperSettingsFile = 'keeper.settings'
 
@@ -43,9 +53,12 @@ export async function becomeKeeper(config: Config, argv: readonly string[]): Pro
       { name: 'dns-tcp', kind: 'tcp', ...dns },
     ],
     argv: [process.execPath, entryFile('daemon', 'engine/daemon/main.ts'), ...argv],
-    env: Object.fromEntries(
-      Object.entries(process.env).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])),
-    ),
+    env: {
+      ...memory,
+      ...Object.fromEntries(
+        Object.entries(process.env).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])),
+      ),
+    },
   })
   // A file and not a pipe: who writes into the pipe is replaced before the keeper reads.
   const settings = join(config.run, keeperSettingsFile)
