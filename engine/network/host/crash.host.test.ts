@@ -20,7 +20,6 @@ function dyingAfter(requests: number, { relay: kernel, records, leases }: World)
       netlink: (...given) => (left-- > 0 ? kernel.netlink(...given) : die()),
       subscribe: (...given) => (left-- > 0 ? kernel.subscribe(...given) : die()),
       sysctl: (...given) => (left-- > 0 ? kernel.sysctl(...given) : die()),
-      owns: (pid) => kernel.owns(pid),
     } satisfies Kernel,
   }
 }

@@ -1,9 +1,10 @@
+import { randomInt } from 'node:crypto'
 import { messageOf } from '../../base/error.ts'
 import type { Log } from '../../base/host/log.ts'
 import type { Subnet } from '../address.ts'
 import { type Elements, elementsOf, emptyElements, type Policy, type Target } from '../firewall/elements.ts'
 import { servicesOf, withServices } from '../firewall/services.ts'
-import { decodeGeneration, netlinkNetfilter, nftablesGroup } from '../netlink/nftables.ts'
+import { committedSequence, netlinkNetfilter, nftablesGroup } from '../netlink/nftables.ts'
 import { splitMessages } from '../netlink/wire.ts'
 import type { ServiceAddress } from '../types.ts'
 import { Connections } from './connections.ts'
@@ -29,6 +30,11 @@ interface FirewallOptions {
  */
 export class Firewall {
   readonly #options: FirewallOptions
+  /**
+   * Of all own transactions: tells their events from those of others. A PID would not do, for the kernel tells that of
+   * its first PID namespace, whatever namespace berth is in; programs that write nf_tables count from 0 or the time.
+   */
+  readonly #sequence = randomInt(2 ** 31, 2 ** 32)
   readonly #table: Table
   readonly #foreign: ForeignChains
   /** Kept ready: they change seldom, and each change of an address compares all. */
@@ -43,10 +49,15 @@ export class Firewall {
     const connections = new Connections(options.relay, options.log)
     this.#table = new Table(options.relay, {
       table,
+      sequence: this.#sequence,
       services: options.services,
       onChanged: (ports) => void connections.forgetChanged(ports),
     })
-    this.#foreign = new ForeignChains(options.relay, { ...options, mark: options.name })
+    this.#foreign = new ForeignChains(options.relay, {
+      ...options,
+      sequence: this.#sequence,
+      mark: options.name,
+    })
   }
 
   async open(): Promise<void> {
@@ -93,9 +104,9 @@ export class Firewall {
 
   #changed(event: Uint8Array | undefined): void {
     if (this.#closed) return
-    const generations = event ? splitMessages(event).map(decodeGeneration) : []
-    const others = generations.some((generation) => generation && !this.#options.relay.owns(generation.pid))
-    if (event && !others) return
+    const sequences = event ? splitMessages(event).map(committedSequence) : []
+    const isOwn = (sequence: number | undefined) => sequence === undefined || sequence === this.#sequence
+    if (event && sequences.every(isOwn)) return
     this.#repair ??= setTimeout(() => {
       this.#repair = undefined
       this.#look().catch((error) =>

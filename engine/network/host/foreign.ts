@@ -11,13 +11,22 @@ import {
 } from '../netlink/nftables.ts'
 import type { Kernel } from './kernel.ts'
 
+interface ForeignOptions {
+  /** Begins the comments of berth's rules. */
+  readonly mark: string
+  /** Of the transactions; 0 when absent. */
+  readonly sequence?: number
+  readonly dnsAddress: number
+  readonly log: Log
+}
+
 /** Keeps berth's accept rules in chains of others that drop containers' traffic. One pass at a time. */
 export class ForeignChains {
   readonly #relay: Kernel
-  readonly #options: { mark: string; dnsAddress: number; log: Log }
+  readonly #options: ForeignOptions
   #turn: Promise<number> = Promise.resolve(0)
 
-  constructor(relay: Kernel, options: { mark: string; dnsAddress: number; log: Log }) {
+  constructor(relay: Kernel, options: ForeignOptions) {
     this.#relay = relay
     this.#options = options
   }
@@ -34,7 +43,8 @@ export class ForeignChains {
       const changes = planAccepts(await this.#observe(), { ...this.#options, bridges })
       if (changes.length === 0) return 0
       try {
-        await this.#ask(transaction(changes), 'accept traffic of berth in a chain that drops')
+        const change = transaction(changes, this.#options.sequence)
+        await this.#ask(change, 'accept traffic of berth in a chain that drops')
         this.#options.log('info', 'Changed accept rules in foreign chains', { changes: changes.length })
         return changes.length
       } catch (error) {

@@ -12,6 +12,4 @@ export interface Kernel {
   ): Promise<() => void>
   /** Writes a sysctl of the host's network namespace. */
   sysctl(name: string, value: string): Promise<void>
-  /** Whether an event's process is ours. */
-  owns(pid: number): boolean
 }

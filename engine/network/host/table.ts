@@ -21,6 +21,8 @@ import type { Kernel } from './kernel.ts'
 
 interface TableOptions {
   readonly table: TableRef
+  /** Of the transactions. */
+  readonly sequence: number
   readonly services: Subnet
   /** Told of UDP ports whose endpoints a committed transaction changed. */
   readonly onChanged: (ports: readonly ChangedPort[]) => void
@@ -131,7 +133,7 @@ export class Table {
   }
 
   async #commit(changes: readonly Uint8Array[], action: string): Promise<Uint8Array[]> {
-    return this.#ask(transaction(changes), `${action} "${this.#options.table.table}"`)
+    return this.#ask(transaction(changes, this.#options.sequence), `${action} "${this.#options.table.table}"`)
   }
 }
 

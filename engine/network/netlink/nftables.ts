@@ -9,11 +9,13 @@ import {
   flag,
   joinMessages,
   listAttributes,
+  messageSequence,
   messageType,
   readBe32,
   readBe64,
   readText,
   text,
+  withSequence,
 } from './wire.ts'
 
 /** NETLINK_NETFILTER, the protocol of these messages. */
@@ -86,14 +88,18 @@ const header = (family: Family) => Uint8Array.of(families[family], 0, 0, 0)
 const change = (what: number, flags: number, family: Family, attributes: readonly Attribute[]) =>
   encodeMessage(subsystem | what, flag.request | flags, header(family), attributes)
 
-/** The changes as one transaction: all or none, and visible to packets at one moment. */
-export function transaction(changes: readonly Uint8Array[]): Uint8Array {
+/**
+ * The changes as one transaction: all or none, and visible to packets at one moment. The event that tells of it
+ * carries the sequence number.
+ */
+export function transaction(changes: readonly Uint8Array[], sequence = 0): Uint8Array {
   const fixed = Uint8Array.of(0, 0, 0, 10)
-  return joinMessages([
+  const messages = [
     encodeMessage(batchBegin, flag.request, fixed),
     ...changes,
     encodeMessage(batchEnd, flag.request, fixed),
-  ])
+  ]
+  return joinMessages(messages.map((message) => withSequence(message, sequence)))
 }
 
 /** Makes the table; one that is there stays. */
@@ -306,10 +312,9 @@ function stops(expression: ReadonlyMap<number, Uint8Array>): boolean {
   return readVerdict(decodeAttributes(attributes.get(2)).get(2))?.verdict === 'drop'
 }
 
-/** The process whose transaction an event ends; nothing for other events. */
-export function decodeGeneration(message: Uint8Array): { pid: number } | undefined {
-  if (messageType(message) !== (subsystem | type.newGeneration)) return undefined
-  return { pid: readBe32(decodeMessage(message, 4).attributes.get(2)) ?? 0 }
+/** The sequence number of the transaction whose commit an event tells; nothing for other events. */
+export function committedSequence(event: Uint8Array): number | undefined {
+  return messageType(event) === (subsystem | type.newGeneration) ? messageSequence(event) : undefined
 }
 
 const familyOf = (number: number): Family | undefined =>

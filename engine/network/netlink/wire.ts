@@ -22,7 +22,7 @@ const nested = 0x8000
 const typeMask = 0x3fff
 const headerBytes = 16
 
-/** One message; sequence and port are left to the kernel (0). */
+/** One message; sequence and port are 0. */
 export function encodeMessage(
   type: number,
   flags: number,
@@ -67,6 +67,18 @@ export function splitMessages(datagram: Uint8Array): Uint8Array[] {
 /** The type of a message. */
 export function messageType(message: Uint8Array): number {
   return viewOf(message).getUint16(4, true)
+}
+
+/** The number that a request was given and its answers carry. */
+export function messageSequence(message: Uint8Array): number {
+  return viewOf(message).getUint32(8, true)
+}
+
+/** The message with this sequence number. */
+export function withSequence(message: Uint8Array, sequence: number): Uint8Array {
+  const bytes = message.slice()
+  viewOf(bytes).setUint32(8, sequence, true)
+  return bytes
 }
 
 /** The fixed part of a message, and its attributes by type (the last of a type wins). */

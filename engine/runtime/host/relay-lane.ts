@@ -49,10 +49,6 @@ export class RelayLane implements AsyncDisposable {
     this.#options = options
   }
 
-  get pid(): number | undefined {
-    return this.#process?.pid
-  }
-
   /** Settles when the process runs, or could not be started. */
   async ready(): Promise<void> {
     const started = this.#start()

@@ -172,11 +172,6 @@ export class Relay implements AsyncDisposable {
     await this.#request('mounts', request.sysctl, fields, `set sysctl ${name} to ${JSON.stringify(value)}`)
   }
 
-  /** Whether the process is one of this relay's: events of its own changes carry such a PID. */
-  owns(pid: number): boolean {
-    return [...this.#lanes.values()].some((lane) => lane.pid === pid)
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#lanes.values()].map((lane) => lane[Symbol.asyncDispose]()))
   }

@@ -11,7 +11,7 @@ import type { Lease, NetworkRecord } from '../../types.ts'
 import type { Kernel } from '../kernel.ts'
 import { Networks } from '../networks.ts'
 
-const launcher = launcherFile()
+export const launcher = launcherFile()
 
 /**
  * For host tests: a "host" that is a network namespace of its own, with a neighbour machine (another one) as its
@@ -49,9 +49,9 @@ export class World implements AsyncDisposable {
     return world
   }
 
-  openRelay(): Promise<Relay> {
+  openRelay(program = launcher): Promise<Relay> {
     const log = (_: string, message: string) => this.log.push(message)
-    return Relay.open({ launcher, log, netns: this.path('host') })
+    return Relay.open({ launcher: program, log, netns: this.path('host') })
   }
 
   async openNetworks(
