@@ -2,7 +2,7 @@ import { selects } from '../object/selector.ts'
 import type { Deployment, Pod, StatefulSet } from '../object/types.generated.ts'
 
 /** On a pod: names of workloads, with commas between, that must be ready before it starts. */
-export const needsAnnotation = 'berth.dev/needs'
+const needsAnnotation = 'berth.dev/needs'
 
 export interface NeedsContext {
   /** Deployments and StatefulSets of a name in the pod's namespace. */

@@ -59,7 +59,7 @@ export class Sandboxes {
       const record: SandboxRecord = { id: settings.id, created: this.#engine.clock.now(), settings }
       await this.#records.write({ put: { [settings.id]: record } })
       try {
-        await takeDown(this.#engine, record)
+        if (known) await takeDown(this.#engine, record)
         if (settings.sharedMemory) await this.#mountMemory(settings.id)
         const opened = await openSandbox(this.#engine, settings)
         const whole = { ...record, opened }
