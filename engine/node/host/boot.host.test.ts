@@ -1,6 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scaledMs } from '../../../test/support/time.ts'
 import { remains } from '../../container/host/containers.testkit.ts'
 import type { Deployment, Pod } from '../../object/types.generated.ts'
 import { PodBench, sh } from './pods.testkit.ts'
@@ -81,7 +82,7 @@ describe('after a restart of the machine', () => {
     })
     const { root } = pods.bench.engine
     await pods.until(() => pods.pod()?.status?.phase === 'Running', 'the pod runs')
-    expect(await readdir(join(root, 'logs'))).toHaveLength(1)
+    await expect.poll(() => readdir(join(root, 'logs')), { timeout: scaledMs(5_000) }).toHaveLength(1)
     await pods.stop()
     const object = pods.pod()
     if (object) pods.world.finish(object)
