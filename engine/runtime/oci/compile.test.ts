@@ -102,6 +102,26 @@ describe('compile', () => {
     ])
   })
 
+  it('binds a part of a source without leaving the source', () => {
+    const mount = {
+      destination: '/mnt',
+      source: '/volumes/v',
+      options: ['rbind', 'ro', 'rprivate'],
+      part: { path: 'a/b', create: true },
+    }
+    const { child } = compile({ ...spec, mounts: [mount] }, context)
+    const step = child.find((one) => one.do === 'bind-in')
+    expect(step).toMatchObject({
+      sourceRoot: '/volumes/v',
+      source: 'a/b',
+      target: '/mnt',
+      createSource: true,
+    })
+    expect(explainPlan({ ...plan, child }).join('\n')).toContain(
+      'openat2("/volumes/v", "a/b", RESOLVE_IN_ROOT); mount("that", "/mnt", NULL, MS_RDONLY|MS_BIND|MS_REC)',
+    )
+  })
+
   it('makes own namespaces and joins the others', () => {
     expect(plan.cloneFlags).toBe(CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWCGROUP)
     expect(plan.join.map((j) => j.path)).toEqual(['/run/ns/ipc', '/run/ns/uts', '/run/ns/net'])
