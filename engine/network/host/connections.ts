@@ -21,6 +21,10 @@ const udp = 17
 export class Connections {
   readonly #kernel: Kernel
   readonly #log: Log
+  /** Ports to look through, with who may answer now. */
+  readonly #changed = new Map<string, ChangedPort>()
+  #looking: Promise<void> | undefined
+  readonly #work = new Set<Promise<void>>()
 
   constructor(kernel: Kernel, log: Log) {
     this.#kernel = kernel
@@ -28,16 +32,40 @@ export class Connections {
   }
 
   /** Those that were answered by an address which has no owner now. */
-  async forgetAddress(address: string): Promise<void> {
-    await this.#forget(dumpAnsweredBy(parseIpv4(address)), () => true)
+  forgetAddress(address: string): Promise<void> {
+    const work = this.#forget(dumpAnsweredBy(parseIpv4(address)), () => true).finally(() =>
+      this.#work.delete(work),
+    )
+    this.#work.add(work)
+    return work
   }
 
-  /** Those to changed ports that are answered by nobody who may. */
-  async forgetChanged(ports: readonly ChangedPort[]): Promise<void> {
-    for (const { address, port, answerers } of ports) {
+  /**
+   * Those to changed ports that are answered by nobody who may. Who may is what the last call for a port said: a
+   * connection to an endpoint that came while an earlier change was looked through is not cut.
+   */
+  forgetChanged(ports: readonly ChangedPort[]): Promise<void> {
+    for (const changed of ports) this.#changed.set(`${changed.address ?? ''}:${changed.port}`, changed)
+    this.#looking ??= this.#lookThrough().finally(() => {
+      this.#looking = undefined
+    })
+    return this.#looking
+  }
+
+  /** Settles when all that was to be forgotten is. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#looking, ...this.#work])
+  }
+
+  async #lookThrough(): Promise<void> {
+    for (let next = first(this.#changed); next; next = first(this.#changed)) {
+      const [key, changed] = next
+      const { address, port } = changed
       await this.#forget(dumpBegunTo({ address, protocol: udp, port }), ({ answeredBy }) => {
+        const { answerers } = this.#changed.get(key) ?? changed
         return !answerers.has(answererKey(answeredBy.address, answeredBy.port))
       })
+      if (this.#changed.get(key) === changed) this.#changed.delete(key)
     }
   }
 
@@ -56,6 +84,8 @@ export class Connections {
     return this.#kernel.netlink(netlinkNetfilter, message, { action: 'forget connections', background: true })
   }
 }
+
+const first = <K, V>(map: ReadonlyMap<K, V>): [K, V] | undefined => map.entries().next().value
 
 function ignoreGone(error: unknown): void {
   if (!isBerthError(error) || error.details?.errno !== 'ENOENT') throw error

@@ -7,7 +7,7 @@ import { servicesOf, withServices } from '../firewall/services.ts'
 import { committedSequence, netlinkNetfilter, nftablesGroup } from '../netlink/nftables.ts'
 import { splitMessages } from '../netlink/wire.ts'
 import type { ServiceAddress } from '../types.ts'
-import { Connections } from './connections.ts'
+import type { Connections } from './connections.ts'
 import { ForeignChains } from './foreign.ts'
 import type { Kernel } from './kernel.ts'
 import { Table } from './table.ts'
@@ -16,6 +16,7 @@ const settleMs = 50
 
 interface FirewallOptions {
   readonly relay: Kernel
+  readonly connections: Connections
   /** Of the table, and mark of rules in others' chains. */
   readonly name: string
   readonly services: Subnet
@@ -46,12 +47,11 @@ export class Firewall {
   constructor(options: FirewallOptions) {
     this.#options = options
     const table = { family: 'ip' as const, table: options.name }
-    const connections = new Connections(options.relay, options.log)
     this.#table = new Table(options.relay, {
       table,
       sequence: this.#sequence,
       services: options.services,
-      onChanged: (ports) => void connections.forgetChanged(ports),
+      onChanged: (ports) => void options.connections.forgetChanged(ports),
     })
     this.#foreign = new ForeignChains(options.relay, {
       ...options,

@@ -136,7 +136,7 @@ describe('networks', () => {
         process.stdin.on('data', () => socket.send('again'))`
       const client = await world.start(address === vip ? 'host' : 'outside', script)
       await to('10.210.0.3')
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await world.networks.settled()
       const answer = new Promise((resolve) =>
         client.stdout?.once('data', (data) => resolve(String(data).trim())),
       )

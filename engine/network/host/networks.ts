@@ -42,6 +42,7 @@ export class Networks implements AsyncDisposable {
   readonly #endpoints: Endpoints
   readonly #firewall: Firewall
   readonly #ports: HostPorts
+  readonly #connections: Connections
   /** Of services. */
   #servicePorts: readonly HostPort[] = []
 
@@ -52,6 +53,7 @@ export class Networks implements AsyncDisposable {
     const services = parseSubnet(options.serviceSubnet)
     const links = new Links(relay)
     const connections = new Connections(relay, log)
+    this.#connections = connections
     this.#relay = relay
     this.names = new NameTable(options.domain)
     this.dnsAddress = formatIpv4(pool.base + 1)
@@ -72,6 +74,7 @@ export class Networks implements AsyncDisposable {
     })
     this.#firewall = new Firewall({
       relay,
+      connections,
       name: suffixed('berth'),
       services,
       dnsAddress: parseIpv4(this.dnsAddress),
@@ -249,9 +252,9 @@ export class Networks implements AsyncDisposable {
     await this.#firewall.applyBridges()
   }
 
-  /** Settles when links that are going have gone. */
-  settled(): Promise<void> {
-    return this.#endpoints.settled()
+  /** Settles when links that are going have gone, and connections to what has gone are forgotten. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#endpoints.settled(), this.#connections.settled()])
   }
 
   /** Stops watching. With `remove`, takes links, bridges, table and accept rules away; records and leases stay. */
