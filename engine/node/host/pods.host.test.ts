@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scaledMs } from '../../../test/support/time.ts'
 import { remains } from '../../container/host/containers.testkit.ts'
 import type { KubeObject } from '../../object/meta.ts'
 import { PodBench, sh } from './pods.testkit.ts'
@@ -216,11 +217,12 @@ describe('pods on a real machine', () => {
 
   it('leave nothing', async () => {
     await until(() => pods.bench.sandboxes.list().length === 0, 'all sandboxes go')
-    await new Promise((resolve) => setTimeout(resolve, 300))
     expect(pods.bench.containers.list()).toEqual([])
-    expect(pods.bench.sandboxes.list()).toEqual([])
-    for (const folder of ['pods', 'logs'])
-      expect(await readdir(join(pods.bench.engine.root, folder))).toEqual([])
+    // A pod's volumes and logs go after its sandbox.
+    for (const folder of ['pods', 'logs']) {
+      const left = () => readdir(join(pods.bench.engine.root, folder))
+      await expect.poll(left, { timeout: scaledMs(10_000) }).toEqual([])
+    }
     expect((await remains(pods.bench)).filter((line) => !line.endsWith('/volumes'))).toEqual([])
   })
 })
