@@ -17,7 +17,7 @@ import {
 import { isFinished, isReady } from './pods.ts'
 import type { View } from './view.ts'
 
-export const serviceNameLabel = 'kubernetes.io/service-name'
+const serviceNameLabel = 'kubernetes.io/service-name'
 const managedByLabel = 'endpointslice.kubernetes.io/managed-by'
 const manager = 'endpointslice-controller.k8s.io'
 const headlessLabel = 'service.kubernetes.io/headless'

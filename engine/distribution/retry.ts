@@ -4,7 +4,7 @@ import { BerthError, errnoOf } from '../base/error.ts'
 export type Outcome = { readonly status: number; readonly retryAfter?: string } | { readonly error: unknown }
 
 /** Retries after the first attempt. */
-export const maximumRetries = 4
+const maximumRetries = 4
 
 /** Failures of a connection that another attempt may not meet. A refused connection or an unknown host is told at once. */
 const passing = new Set([
@@ -29,7 +29,7 @@ export function failureOf(error: unknown): string | undefined {
 }
 
 /** Whether the same request may succeed later: too many requests, a server's trouble, a cut connection. */
-export function isPassing(outcome: Outcome): boolean {
+function isPassing(outcome: Outcome): boolean {
   if ('status' in outcome) return outcome.status === 429 || (outcome.status >= 500 && outcome.status !== 501)
   return passing.has(failureOf(outcome.error) ?? '')
 }

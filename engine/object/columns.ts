@@ -254,13 +254,6 @@ export const eventColumns: readonly Column<t.Event>[] = [
   { ...name, wide: true },
 ]
 
-export const scaleColumns: readonly Column<t.Scale>[] = [
-  name,
-  count('Desired', (o) => o.spec.replicas ?? 0),
-  count('Available', (o) => o.status?.replicas ?? 0),
-  age,
-]
-
 const none = '<none>'
 const unset = '<unset>'
 const unknown = '<unknown>'

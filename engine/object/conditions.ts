@@ -37,11 +37,3 @@ export function withCondition<T extends Condition>(
   } as unknown as T
   return before ? all.map((old) => (old === before ? condition : old)) : [...all, condition]
 }
-
-/** The conditions without one type. */
-export function withoutCondition<T extends Condition>(
-  conditions: readonly T[] | undefined,
-  type: string,
-): readonly T[] {
-  return (conditions ?? []).filter((condition) => condition.type !== type)
-}

@@ -19,12 +19,6 @@ export function versionOf(apiVersion: string): string {
   return apiVersion.split('/').at(-1) ?? ''
 }
 
-/** `namespace/name`, or the name alone for what lies in no namespace: unique within a kind. */
-export function nameOf(object: Pick<KubeObject, 'metadata'>): string {
-  const { namespace, name = '' } = object.metadata
-  return namespace ? `${namespace}/${name}` : name
-}
-
 /** The reference by which a controller owns what it makes: the garbage collector and adoption follow it. */
 export function controllerReference(owner: KubeObject): OwnerReference {
   return {

@@ -2,7 +2,7 @@ import { timeMs } from './meta.ts'
 import type { ContainerState, ContainerStatus, Pod } from './types.generated.ts'
 
 /** Whether a container, by its name among the init containers, stays beside the others (`restartPolicy: Always`). */
-export function isSidecar(pod: Pod, name: string): boolean {
+function isSidecar(pod: Pod, name: string): boolean {
   return pod.spec.initContainers?.some((c) => c.name === name && c.restartPolicy === 'Always') ?? false
 }
 

@@ -45,7 +45,7 @@ export function schemaOf(apiVersion: string, kind: string): FieldSchema | undefi
 }
 
 /** The name of the definition that a schema refers to: `PodSpec`. */
-export function definitionName(schema: FieldSchema): string | undefined {
+function definitionName(schema: FieldSchema): string | undefined {
   return schema.$ref?.slice('#/$defs/'.length)
 }
 

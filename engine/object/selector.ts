@@ -34,7 +34,7 @@ function holds({ key, operator, values }: Requirement, labels: Labels): boolean 
 }
 
 /** The requirements of an object's `spec.selector`. An absent selector selects nothing, an empty one everything. */
-export function requirementsOf(selector: LabelSelector | undefined): readonly Requirement[] {
+function requirementsOf(selector: LabelSelector | undefined): readonly Requirement[] {
   if (!selector) return [{ key: '', operator: 'In', values: [] }]
   return [
     ...Object.entries(selector.matchLabels ?? {}).map(

@@ -104,7 +104,7 @@ export interface StoredRecord {
   readonly labels: Readonly<Record<string, string>>
 }
 
-export const journalAnnotation = 'berth.dev/journal'
+const journalAnnotation = 'berth.dev/journal'
 /** Labels that Helm sets itself; the others are the user's. */
 const systemLabels = ['name', 'owner', 'status', 'version', 'createdAt', 'modifiedAt']
 

@@ -44,7 +44,7 @@ export interface UninstallRequest extends ReleaseRequest {
   readonly dryRun?: boolean
 }
 
-export const defaultOptions: JournalOptions = {
+const defaultOptions: JournalOptions = {
   wait: false,
   waitForJobs: false,
   timeoutMs: 300_000,

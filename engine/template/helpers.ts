@@ -14,7 +14,7 @@ export interface HelperCall {
 export type Helper = (call: HelperCall) => unknown
 
 /** Whether a value counts as true, as Go's and Helm's templates have it: empty lists and maps are false. */
-export function truthy(value: unknown): boolean {
+function truthy(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0
   if (value !== null && typeof value === 'object') return Object.keys(value).length > 0
   return Boolean(value)

@@ -1,6 +1,6 @@
 import type { ManifestDocument } from './manifest.ts'
 
-export const hookEvents = [
+const hookEvents = [
   'pre-install',
   'post-install',
   'pre-delete',
@@ -13,7 +13,7 @@ export const hookEvents = [
 ] as const
 export type HookEvent = (typeof hookEvents)[number]
 
-export const hookDeletePolicies = ['before-hook-creation', 'hook-succeeded', 'hook-failed'] as const
+const hookDeletePolicies = ['before-hook-creation', 'hook-succeeded', 'hook-failed'] as const
 export type HookDeletePolicy = (typeof hookDeletePolicies)[number]
 
 /** A rendered document that runs at events of the release instead of belonging to it. */

@@ -65,7 +65,7 @@ export function throwViolations(
 }
 
 /** `spec.services.web.ports[0]`. */
-export function pathText(path: YamlPath): string {
+function pathText(path: YamlPath): string {
   return path.reduce<string>(
     (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`),
     '',

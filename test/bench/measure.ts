@@ -40,7 +40,7 @@ export async function compete(
 }
 
 /** The value below which a share (0 to 1) of the sorted samples lies. */
-export function quantile(samples: readonly number[], share: number): number {
+function quantile(samples: readonly number[], share: number): number {
   return samples[Math.min(samples.length - 1, Math.floor(samples.length * share))] ?? Number.NaN
 }
 

@@ -110,7 +110,7 @@ export class MemoryCluster implements Cluster {
 }
 
 /** Thrown by everything once a `DyingCluster` is dead. */
-export class Killed extends Error {}
+class Killed extends Error {}
 
 /**
  * A cluster whose caller dies: after the `limit`th write every call fails, as if the process had ended between two

@@ -10,7 +10,7 @@ import { loadChart } from '../load.ts'
 import { newestVersion } from '../version.ts'
 
 /** Media types of a chart in an OCI registry, as Helm has them. */
-export const chartMediaTypes = {
+const chartMediaTypes = {
   config: 'application/vnd.cncf.helm.config.v1+json',
   content: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip',
   provenance: 'application/vnd.cncf.helm.chart.provenance.v1.prov',
@@ -27,7 +27,7 @@ export interface PulledChart {
 }
 
 /** `oci://HOST/PATH[:TAG|@DIGEST]` as a reference; a version's `+` is `_` in a tag. */
-export function chartReference(text: string): Reference {
+function chartReference(text: string): Reference {
   chartReferencePrefix(text)
   return parseReference(text.slice('oci://'.length))
 }

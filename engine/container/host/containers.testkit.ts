@@ -21,7 +21,7 @@ import { Sandboxes } from './sandboxes.ts'
 /** What host tests of the engine share: an engine in folders and a network of its own, and an image of busybox. */
 
 /** Records that survive a kill: the whole collection in one file, replaced by each write. */
-export class FileCollection<T> implements Collection<T> {
+class FileCollection<T> implements Collection<T> {
   readonly #path: string
   readonly #records: Map<string, T>
 
@@ -49,7 +49,7 @@ const programs =
   'sh cat echo true false ls id sleep stty readlink kill ps hostname mount head seq env dd wc touch printf tty grep mkdir rm pwd httpd wget nc ip stat mknod chroot date trap'
 
 /** One image, `busybox`: two layers, a volume folder with files, users. */
-export async function makeImage(folder: string): Promise<ImageSource> {
+async function makeImage(folder: string): Promise<ImageSource> {
   const base = join(folder, '1')
   if (!existsSync(base)) {
     for (const name of ['bin', 'etc', 'proc', 'sys', 'tmp', 'data/inner']) {

@@ -18,7 +18,7 @@ export function elementsOf(value: unknown, shape: Shape): Map<string, { value: u
 }
 
 /** Whether an element below a value of this shape is in a set by itself, not only by what is below it. */
-export function isOwnMember(shape: Shape, value: unknown): boolean {
+function isOwnMember(shape: Shape, value: unknown): boolean {
   return shape.type !== 'struct' || (isRecord(value) && Object.keys(value).length === 0)
 }
 

@@ -11,7 +11,7 @@ export function defaultTemplate(template: t.PodTemplateSpec): t.PodTemplateSpec 
 }
 
 /** What kube-apiserver fills into any pod spec. */
-export function defaultPodSpec(spec: t.PodSpec): t.PodSpec {
+function defaultPodSpec(spec: t.PodSpec): t.PodSpec {
   const filled = fill(spec, {
     dnsPolicy: 'ClusterFirst',
     restartPolicy: 'Always',

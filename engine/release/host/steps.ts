@@ -29,7 +29,7 @@ type Executors = {
 }
 
 /** All effects of a release, one for each kind of step. */
-export const executors: Executors = {
+const executors: Executors = {
   async apply({ objects }, context, signal) {
     const { record, journal } = context.stored
     for (const object of objects) {

@@ -133,7 +133,7 @@ async function podReason(
 }
 
 /** `5m`, `90s`, `300ms`: a duration in words of one unit. */
-export function durationText(ms: number): string {
+function durationText(ms: number): string {
   if (ms >= 60_000 && ms % 60_000 === 0) return `${ms / 60_000}m`
   return ms >= 1000 ? `${Math.round(ms / 1000)}s` : `${ms}ms`
 }

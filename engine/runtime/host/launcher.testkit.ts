@@ -39,7 +39,7 @@ export function launcherUnderTest(): string {
 }
 
 /** Fills a folder with busybox and the names of its programs that the tests use. */
-export async function fillRootfs(folder: string): Promise<void> {
+async function fillRootfs(folder: string): Promise<void> {
   for (const name of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp'])
     await mkdir(join(folder, name), { recursive: true })
   await copyFile((await hostTool('busybox')).file, join(folder, 'bin/busybox'))

@@ -72,7 +72,7 @@ export const rlimits = {
 } as const
 
 /** include/uapi/asm-generic/signal.h; x64 and arm64 have the same numbers. */
-export const signals = {
+const signals = {
   SIGHUP: 1,
   SIGINT: 2,
   SIGQUIT: 3,
