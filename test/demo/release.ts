@@ -28,7 +28,9 @@ export async function installGuestbook(stage: Stage): Promise<Guestbook> {
 }
 
 export async function useGuestbook(_stage: Stage, guestbook: Guestbook): Promise<void> {
-  const posted = await fetch(`${guestbook.clusterIp}/entries`, { method: 'POST', body: entry })
+  // As `curl -d` sends it, which the chart's notes show.
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  const posted = await fetch(`${guestbook.clusterIp}/entries`, { method: 'POST', headers, body: entry })
   check(posted.ok, `POST ${guestbook.clusterIp}/entries answered ${posted.status}`)
   await checkEntry(guestbook.published)
   await checkEntry(guestbook.clusterIp)

@@ -267,10 +267,9 @@ static int reply(int fd, int status, const char *type, const struct text *body, 
   return result;
 }
 
-/* The field `text` of a form, decoded in place. */
-static size_t form_text(char *body, size_t n, char **text) {
-  char *value = n >= 5 && strncmp(body, "text=", 5) == 0 ? body + 5 : NULL;
-  if (!value) return 0;
+/* The field `text` that a form begins with, decoded in place. */
+static size_t form_text(char *body, char **text, size_t n) {
+  char *value = body + 5;
   size_t kept = 0;
   for (char *p = value; p < body + n && *p != '&'; p++) {
     unsigned hex;
@@ -297,7 +296,9 @@ static int serve(int fd, const char *method, const char *path, char *body, size_
     add(&out, "]\n", 2);
   } else if (strcmp(path, "/entries") == 0 && strcmp(method, "POST") == 0) {
     char *text = body;
-    size_t length = form ? form_text(body, n, &text) : n;
+    /* curl -d calls any text a form: only one with the page's field is taken as such. */
+    form = form && n >= 5 && strncmp(body, "text=", 5) == 0;
+    size_t length = form ? form_text(body, &text, n) : n;
     if (length == 0 || length > ENTRY_MAX) status = 400;
     else if (redis_push(text, length) != 0) status = 503;
     else status = form ? 303 : 201;
