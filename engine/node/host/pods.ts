@@ -54,6 +54,8 @@ interface Entry {
   ready: boolean
   /** The last round found that it needs what is not ready. */
   waiting: boolean
+  /** What its files are made from changed: the next round makes them anew. */
+  outdated: boolean
   readonly long: Set<string>
 }
 
@@ -100,7 +102,7 @@ export class Pods implements AsyncDisposable {
       if (pod.metadata.namespace !== object.metadata.namespace || !this.#isMine(pod)) continue
       // Files made from it are brought up to date; what waited for it may go on.
       this.#remember(pod, (memory) => ({ ...memory, runTroubles: new Map(), setupTrouble: undefined }))
-      this.#start(this.#refresh(pod))
+      this.#wake(pod.metadata.uid ?? '', { outdated: true })
     }
   }
 
@@ -134,7 +136,7 @@ export class Pods implements AsyncDisposable {
     return pod.spec.nodeName === this.#options.settings.nodeName
   }
 
-  #wake(uid: string): void {
+  #wake(uid: string, { outdated = false } = {}): void {
     if (this.#options.signal.aborted) return
     const entry = this.#entries.get(uid) ?? {
       memory: noMemory,
@@ -144,10 +146,12 @@ export class Pods implements AsyncDisposable {
       timer: undefined,
       ready: false,
       waiting: false,
+      outdated: false,
       long: new Set(),
     }
     this.#entries.set(uid, entry)
     entry.woken = true
+    if (outdated) entry.outdated = true
     if (!entry.running) this.#start(this.#rounds(uid, entry))
   }
 
@@ -187,6 +191,7 @@ export class Pods implements AsyncDisposable {
     const { clock, reporter, facts } = this.#options
     const observed = { ...(await observe(pod, this.#options)), unmet: this.#unmet(pod) }
     forgetRuns(entry, observed)
+    if (entry.outdated) await this.#refresh(pod, entry, observed)
     const now = clock.now()
     const status = statusOf(pod, observed, entry.memory, { hostAddress: facts.address, now })
     entry.waiting = isWaiting(observed)
@@ -241,21 +246,19 @@ export class Pods implements AsyncDisposable {
     }
   }
 
-  async #refresh(pod: Pod): Promise<void> {
-    const observed = await observe(pod, this.#options)
-    if (observed.volumesReady && !pod.metadata.deletionTimestamp) {
-      const remember = () => undefined
-      const context = {
-        pod,
-        observed,
-        env: this.#envOf(pod, observed),
-        memory: () => noMemory,
-        remember,
-        signal: this.#options.signal,
-      }
-      await execute(this.#options, { do: 'prepare-volumes' }, context)
+  /** In a round, because the round that removes the files must not be followed by one that makes them. */
+  async #refresh(pod: Pod, entry: Entry, observed: Observed): Promise<void> {
+    entry.outdated = false
+    if (!observed.volumesReady || pod.metadata.deletionTimestamp) return
+    const context = {
+      pod,
+      observed,
+      env: this.#envOf(pod, observed),
+      memory: () => noMemory,
+      remember: () => undefined,
+      signal: this.#options.signal,
     }
-    this.#wake(pod.metadata.uid ?? '')
+    await execute(this.#options, { do: 'prepare-volumes' }, context)
   }
 
   #unmet(pod: Pod): readonly string[] {
