@@ -19,12 +19,10 @@ export async function makeDemoImages(registry: string, signal: AbortSignal): Pro
       ),
     ])
     const system = { layers: [{ files: await busybox(debian) }] }
-    await makeImage({
-      ...system,
-      config: { Cmd: ['sh'], Env: [path] },
-      ref: `${registry}/library/busybox:latest`,
-      signal,
-    })
+    for (const tag of ['latest', '1']) {
+      const config = { Cmd: ['sh'], Env: [path] }
+      await makeImage({ ...system, config, ref: `${registry}/library/busybox:${tag}`, signal })
+    }
     await makeImage({
       layers: [...system.layers, { files: await redis(debian) }],
       config: { Cmd: ['redis-server'], Env: [path], ExposedPorts: { '6379/tcp': {} }, WorkingDir: '/data' },
