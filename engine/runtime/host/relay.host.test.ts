@@ -1,9 +1,12 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { FlatWriter } from '../encode.ts'
 import { launcherUnderTest } from './launcher.testkit.ts'
+import { encodeFrame } from './protocol.ts'
 import { Relay } from './relay.ts'
 
 const launcher = launcherUnderTest()
@@ -102,6 +105,27 @@ describe('relay', () => {
     expect(statSync(folder).isDirectory()).toBe(true)
     const long = Array.from({ length: 100 }, (_, n) => `${n}`.padStart(64, '0'))
     await expect(relay.mountOverlay({ folder, lower: long, target: folder })).rejects.toThrow(/4095/)
+  })
+
+  it('does nothing more for a parent that was killed', async () => {
+    const file = join(folder, 'kept')
+    writeFileSync(file, '')
+    const parent = spawn('sh', ['-c', `exec 3<&0; ${launcher} relay <&3 & echo $!; wait`])
+    const [line] = await once(parent.stdout, 'data')
+    const pid = Number(line)
+    await expect.poll(() => titleOf(pid)).toContain(`berth-relay of ${parent.pid}`)
+    process.kill(pid, 'SIGSTOP')
+    const fields = new FlatWriter()
+    fields.u32(1)
+    fields.text(file)
+    const unpin = 4
+    parent.stdin.end(encodeFrame(unpin, fields.finish()))
+    await once(parent.stdin, 'finish')
+    parent.kill('SIGKILL')
+    await once(parent, 'exit')
+    process.kill(pid, 'SIGCONT')
+    await expect.poll(() => titleOf(pid)).toBe('')
+    expect(existsSync(file)).toBe(true)
   })
 
   it('starts again after its process died, and ends with its parent', async () => {

@@ -154,7 +154,8 @@ int role_relay(int argc, char **argv) {
     return 1;
   }
   close(host);
-  title_set("berth-relay of %d", (int)getppid());
+  const pid_t daemon = getppid();
+  title_set("berth-relay of %d", (int)daemon);
   for (;;) {
     struct pollfd waiting[1 + MAX_SUBSCRIPTIONS] = { { .fd = 0, .events = POLLIN } };
     for (int i = 0; i < subscription_count; i++)
@@ -168,7 +169,8 @@ int role_relay(int argc, char **argv) {
     for (int i = 0; i < count; i++)
       if (waiting[1 + i].revents && forward_events(&subscriptions[i]) < 0)
         return 0;
-    if (waiting[0].revents && serve_one() < 0)
+    /* What a daemon that was killed still asked is not begun: its next start may be at work already. */
+    if (waiting[0].revents && (getppid() != daemon || serve_one() < 0))
       return 0;
   }
 }
