@@ -33,6 +33,18 @@ describe('compileFormat', () => {
     ['{{.Nothing}}', '<no value>'],
   ])('%s', (template, expected) => expect(compileFormat(template)(container)).toBe(expected))
 
+  it.each(['{{.Nmes}}', '{{$.Nmes}}', '{{if .Nmes}}x{{end}}'])(
+    'names the field near to that of %s',
+    (template) => {
+      expect(() => compileFormat(template, ['ID', 'Names'])({ ID: '1', Names: 'a' })).toThrow(
+        expect.objectContaining({
+          message: expect.stringContaining('no field "Nmes"'),
+          hint: 'did you mean ".Names"?',
+        }),
+      )
+    },
+  )
+
   it.each(['{{.A', '{{range .A}}', '{{end}}', '{{nofunction .A}}'])('refuses %s', (template) => {
     expect(() => compileFormat(template)({})).toThrow('Cannot read the template')
   })

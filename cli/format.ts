@@ -1,14 +1,16 @@
 import { BerthError } from '../engine/base/error.ts'
+import { suggest } from '../engine/base/suggest.ts'
 
 /**
  * Docker's `--format`: the part of Go's templates that people use there. Fields (`.State.Status`), `$` and variables,
  * `range`, `if`, `with`, `else`, `index`, `json`, `join`, `upper`, `lower`, `title`, `len`, `println`, `printf` with
  * %s %d %v %q, `eq ne and or not`, pipes, trimming dashes. https://docs.docker.com/engine/cli/formatting/
+ * With `fields`, the value has these and no others: one that is not among them is an error, and not `<no value>`.
  */
-export function compileFormat(template: string): (value: unknown) => string {
+export function compileFormat(template: string, fields?: readonly string[]): (value: unknown) => string {
   const tokens = tokenize(template)
   const { nodes } = parse(tokens, 0)
-  return (value) => run(nodes, { dot: value, root: value, vars: new Map() })
+  return (value) => run(nodes, { dot: value, root: value, vars: new Map(), fields })
 }
 
 type Token = { readonly text: string } | { readonly action: string }
@@ -26,6 +28,8 @@ interface Scope {
   readonly dot: unknown
   readonly root: unknown
   readonly vars: ReadonlyMap<string, unknown>
+  /** Of the root. */
+  readonly fields: readonly string[] | undefined
 }
 
 function wrong(message: string): BerthError {
@@ -191,10 +195,23 @@ function operand(word: string, scope: Scope): unknown {
   if (word.startsWith('$')) {
     const [, name = '', path = ''] = /^\$(\w*)([\s\S]*)$/.exec(word) ?? []
     if (name !== '' && !scope.vars.has(name)) throw wrong(`undefined variable "$${name}"`)
+    if (name === '') checkField(path, scope)
     return field(name === '' ? scope.root : scope.vars.get(name), path)
   }
-  if (word.startsWith('.')) return field(scope.dot, word)
+  if (word.startsWith('.')) {
+    if (scope.dot === scope.root) checkField(word, scope)
+    return field(scope.dot, word)
+  }
   throw wrong(`function "${word}" not defined`)
+}
+
+function checkField(path: string, { fields }: Scope): void {
+  const name = path.split('.')[1]
+  if (!fields || !name || fields.includes(name)) return
+  const near = suggest(name, fields)
+  throw new BerthError('USAGE', `Cannot read the template of --format: no field "${name}"`, {
+    hint: near ? `did you mean ".${near}"?` : `there are ${fields.join(', ')}`,
+  })
 }
 
 function field(value: unknown, path: string): unknown {

@@ -1,6 +1,9 @@
 import { Writable } from 'node:stream'
+import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
+import { commands } from './commands.ts'
 import { run } from './main.ts'
+import { Output } from './output.ts'
 
 async function berth(...argv: string[]) {
   const text = { stdout: '', stderr: '' }
@@ -48,10 +51,50 @@ describe('command line', () => {
     expect(JSON.parse(stderr).error).toMatchObject({ code: 'USAGE' })
   })
 
+  it('refuses a format that -o does not have', async () => {
+    for (const line of [
+      ['history', 'my', '-o', 'yml'],
+      ['list', '-o', 'jsn'],
+    ]) {
+      expect(await berth(...line)).toMatchObject({
+        code: 1,
+        stdout: '',
+        stderr: expect.stringMatching(/invalid format type\n {2}hint .*One of table, json, yaml\n/),
+      })
+    }
+  })
+
+  it('refuses lines of --tail that are no number', async () => {
+    expect(await berth('logs', '--tail=-x', 'c')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('Cannot read "-x" of --tail'),
+    })
+  })
+
   it('answers docker verbs of later versions by name', async () => {
     expect(await berth('swarm', 'init')).toMatchObject({
       code: 125,
       stderr: expect.stringContaining('"swarm" is not there yet'),
     })
+  })
+})
+
+describe('help', () => {
+  it.each(commands.map((entry) => entry.name))('of %s and its subcommands', async (name) => {
+    const entry = commands.find((one) => one.name === name)
+    const sink = new Writable()
+    const command = (await entry?.load())?.command(new Output({ stdout: sink, stderr: sink, env: {} }))
+    const lines: string[][] = []
+    const collect = (path: string[], children: readonly Command[]) => {
+      lines.push(path)
+      for (const child of children) collect([...path, child.name()], child.commands)
+    }
+    collect([name], command?.commands ?? [])
+    for (const line of lines) {
+      expect([line, await berth(...line, '--help')]).toMatchObject([
+        line,
+        { code: 0, stderr: '', stdout: expect.stringContaining('Usage: ') },
+      ])
+    }
   })
 })

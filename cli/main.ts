@@ -77,12 +77,25 @@ function settle(command: Command, output: Output): void {
     if (!command.options.some((option) => option.long === '--host')) {
       command.option('--host <url>', 'Daemon to talk to, unix://PATH (default: BERTH_HOST, then /run/berth)')
     }
+    // `kubeconfig --output` is a file.
+    const choosesFormat = command.options.some((o) => o.long === '--output' && o.flags.endsWith('<format>'))
     command.hook('preAction', () => {
-      const format: unknown = command.opts().output
-      if (format === 'json' || format === 'yaml' || format === 'table') output.format = format
+      const asked: unknown = command.opts().output
+      if (choosesFormat && typeof asked === 'string') output.format = outputFormat(asked)
     })
   }
   for (const child of command.commands) settle(child, output)
+}
+
+const outputFormats = ['table', 'json', 'yaml'] as const
+
+function outputFormat(asked: string): Format {
+  const format = outputFormats.find((known) => known === asked)
+  if (format) return format
+  const near = suggest(asked, outputFormats)
+  throw new BerthError('USAGE', `Invalid argument "${asked}" for "-o, --output": invalid format type`, {
+    hint: `${near ? `did you mean ${near}? ` : ''}One of ${outputFormats.join(', ')}`,
+  })
 }
 
 function setHost(command: Command, host: string): void {

@@ -34,10 +34,14 @@ export function printListing<T>(items: readonly T[], options: ListingOptions<T>,
     )
   } else {
     const isTable = format.startsWith('table ')
-    const template = compileFormat(tabs(isTable ? format.slice('table '.length) : format))
+    const template = compileFormat(
+      tabs(isTable ? format.slice('table '.length) : format),
+      columns.map((c) => c.field),
+    )
+    // Also tells a wrong field when there is no item.
+    const heading = template(Object.fromEntries(columns.map((c) => [c.field, c.heading])))
     const lines = items.map((item) => template(view(item)))
     if (isTable) {
-      const heading = template(Object.fromEntries(columns.map((c) => [c.field, c.heading])))
       output.write(formatTable([heading, ...lines].map((line) => line.split('\t'))))
     } else for (const line of lines) output.line(line)
   }

@@ -17,7 +17,10 @@ import { command as wait } from './wait.ts'
 
 /** `berth container …`: docker's grouped spelling, and `create`, which at the top is helm's. */
 export function command(output: Output): Command {
-  const group = new Command('container').description("Containers, in docker's grouped spelling")
+  // Commander wants this before it takes in `run`, whose words behind the image are the container's.
+  const group = new Command('container')
+    .enablePositionalOptions()
+    .description("Containers, in docker's grouped spelling")
   for (const child of [create, run, exec, start, stop, restart, kill, wait, logs, attach, inspect]) {
     group.addCommand(child(output))
   }

@@ -52,7 +52,7 @@ const runFlags: readonly (readonly [string, string, 'many'?])[] = [
   ['--device <device>', 'add a device of the host', 'many'],
   ['--sysctl <setting>', 'set a sysctl, KEY=VALUE', 'many'],
   ['--read-only', 'mount the root file system read-only'],
-  ['--init', 'run an init that forwards signals and reaps processes'],
+  ['--init', 'run an init that forwards signals and reaps processes (not there yet: refused)'],
   ['--ipc <mode>', 'IPC namespace: private, host or container:NAME'],
   ['--pid <mode>', 'PID namespace: host or container:NAME'],
   ['--uts <mode>', 'UTS namespace: host'],

@@ -26,6 +26,7 @@ export function command(output: Output): Command {
     .option('-n, --tail <lines>', 'the last lines only')
     .option('-t, --timestamps', 'with the time of each line')
     .action(async (name: string, flags: LogFlags) => {
+      const tail = flags.tail === undefined ? undefined : tailQuery(flags.tail)
       const client = connect(flags, output)
       try {
         const path = `/containers/${encodeURIComponent(name)}`
@@ -36,7 +37,7 @@ export function command(output: Output): Command {
             stderr: true,
             follow: flags.follow,
             timestamps: flags.timestamps,
-            tail: flags.tail,
+            tail,
             since: flags.since === undefined ? undefined : timeQuery(flags.since, Date.now()),
             until: flags.until === undefined ? undefined : timeQuery(flags.until, Date.now()),
           },
@@ -55,6 +56,14 @@ export function command(output: Output): Command {
         output.fail(await withOtherLevel(error, { client, verb: 'logs', name }), 1)
       }
     })
+}
+
+/** A number of lines, or all. */
+function tailQuery(text: string): string {
+  if (/^(all|\d+)$/.test(text)) return text
+  // Docker's way to write all.
+  if (/^-\d+$/.test(text)) return 'all'
+  throw new BerthError('USAGE', `Cannot read "${text}" of --tail: a number of lines, or all`)
 }
 
 /** Seconds since 1970 as the API takes them: from seconds, a duration ago, or a date with or without a time. */
