@@ -6,8 +6,9 @@ import type { DockerEngine } from './engine.ts'
 import type { ExecTable } from './exec-table.ts'
 import { matchesName, parseFilters, passes, passesLabels } from './filters.ts'
 import { withTag } from './images.ts'
+import { refuseOfPod } from './pods.ts'
 import type { Route } from './router.ts'
-import { containerSettings } from './settings.ts'
+import { containerSettings, withImagePorts } from './settings.ts'
 import { parseSignal } from './signals.ts'
 import { statsView } from './stats-view.ts'
 
@@ -106,7 +107,9 @@ export function containerRoutes(engine: DockerEngine, execs: ExecTable): Route[]
       pattern: '/containers/create',
       answer: async (x) => {
         const name = (x.query.get('name') ?? '').replace(/^\//, '')
-        const settings = containerSettings(name, await x.body<ContainerCreate>(), engine.logs)
+        const body = await x.body<ContainerCreate>()
+        const exposing = withImagePorts(body, body.Image ? images.get(body.Image)?.config : undefined)
+        const settings = containerSettings(name, exposing, engine.logs)
         // berth's own client asks for this before it pulls; docker's finds out at the start.
         if (x.flag('checkPorts')) await engine.checkPorts(settings.ports)
         if (!settings.imageId && !engine.images.get(settings.image))
@@ -221,7 +224,9 @@ export function containerRoutes(engine: DockerEngine, execs: ExecTable): Route[]
       method: 'DELETE',
       pattern: '/containers/:id',
       answer: async (x) => {
-        const { id } = views.inspect(x.parameters[0] ?? '')
+        const record = views.inspect(x.parameters[0] ?? '')
+        const { id } = record
+        refuseOfPod(record)
         await life.remove(id, { force: x.flag('force'), volumes: x.flag('v') })
         execs.forget(id)
         x.empty()

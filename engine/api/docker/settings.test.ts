@@ -3,7 +3,7 @@ import type { ContainerCreate } from '../../client/docker/types.ts'
 import { parseFilters, passes, passesLabels } from './filters.ts'
 import { parseBind } from './mounts.ts'
 import { Router, splitVersion } from './router.ts'
-import { containerSettings } from './settings.ts'
+import { containerSettings, withImagePorts } from './settings.ts'
 import { parseSignal } from './signals.ts'
 
 const settings = (body: Partial<ContainerCreate>, name = '') =>
@@ -45,6 +45,21 @@ describe('containerSettings', () => {
       ],
     })
     expect('entrypoint' in made).toBe(false)
+  })
+
+  it('publishes what the image exposes with PublishAllPorts, and only then', () => {
+    const image = { ExposedPorts: { '6379/tcp': {}, '80/tcp': {} } }
+    const HostConfig = {
+      PublishAllPorts: true,
+      PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] },
+    }
+    expect(settings(withImagePorts({ HostConfig, ExposedPorts: { '53/udp': {} } }, image)).ports).toEqual([
+      { hostIp: '', hostPort: 8080, containerPort: 80, protocol: 'tcp' },
+      { hostIp: '', hostPort: 0, containerPort: 6379, protocol: 'tcp' },
+      { hostIp: '', hostPort: 0, containerPort: 53, protocol: 'udp' },
+    ])
+    expect(settings(withImagePorts({}, image)).ports).toEqual([])
+    expect(settings(withImagePorts({ HostConfig }, undefined)).ports).toHaveLength(1)
   })
 
   it.each([

@@ -131,6 +131,16 @@ function networks(body: Partial<ContainerCreate>): NetworkSetting[] {
   }))
 }
 
+/** The body as it is with the ports that its image exposes: `PublishAllPorts` is for these too. */
+export function withImagePorts(
+  body: Partial<ContainerCreate>,
+  image: Readonly<Record<string, unknown>> | undefined,
+): Partial<ContainerCreate> {
+  const exposed = image?.ExposedPorts
+  if (!body.HostConfig?.PublishAllPorts || typeof exposed !== 'object') return body
+  return { ...body, ExposedPorts: { ...exposed, ...body.ExposedPorts } }
+}
+
 function ports({ HostConfig, ExposedPorts }: Partial<ContainerCreate>): PortSetting[] {
   const bound = Object.entries(HostConfig?.PortBindings ?? {}).flatMap(([key, bindings]) =>
     (bindings && bindings.length > 0 ? bindings : [{ HostIp: '', HostPort: '' }]).map((binding) => ({
