@@ -54,6 +54,8 @@ export interface Endpoint {
 
 /** One port of a Service: where it is reached and who answers. */
 export interface ServiceAddress {
+  /** NAMESPACE/NAME, for who asks who has a port of the host. */
+  readonly name?: string
   /** The ClusterIP; absent for a port of the host only. */
   readonly address?: string
   readonly port: number

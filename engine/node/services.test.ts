@@ -25,10 +25,11 @@ describe('planServices', () => {
       [],
     )
     const endpoints = [{ address: '10.210.0.2', port: 8080 }]
+    const name = 'shop/web'
     expect(addresses).toEqual([
-      { address: '10.211.0.2', port: 80, hostPort: 80, protocol: 'tcp', endpoints },
-      { port: 80, hostPort: 30001, protocol: 'tcp', endpoints },
-      { address: '10.211.0.2', port: 81, hostPort: 81, protocol: 'tcp', endpoints: [] },
+      { name, address: '10.211.0.2', port: 80, hostPort: 80, protocol: 'tcp', endpoints },
+      { name, port: 80, hostPort: 30001, protocol: 'tcp', endpoints },
+      { name, address: '10.211.0.2', port: 81, hostPort: 81, protocol: 'tcp', endpoints: [] },
     ])
     expect(names).toMatchObject([
       {

@@ -47,6 +47,7 @@ function addressesOf(service: Service, slices: readonly EndpointSlice[]): readon
   if (!clusterIP || clusterIP === 'None') return []
   return (service.spec.ports ?? []).flatMap((port): ServiceAddress[] => {
     const base = {
+      name: keyOf(service),
       port: port.port,
       protocol: protocolOf(port),
       endpoints: endpointsOf(port, slices),

@@ -89,6 +89,15 @@ describe('networks', () => {
       { ...service, endpoints: [{ address: '10.210.0.2', port: 80 }] },
       { ...service, protocol: 'udp', endpoints: [{ address: '10.210.0.2', port: 80 }] },
     ])
+    const named = { ...service, name: 'shop/web', endpoints: [] }
+    await world.networks.setServices([named])
+    await expect(
+      world.networks.checkPorts([{ hostIp: '', hostPort: 30080, protocol: 'tcp' }]),
+    ).rejects.toThrow('service "shop/web" has it')
+    await world.networks.setServices([
+      { ...service, endpoints: [{ address: '10.210.0.2', port: 80 }] },
+      { ...service, protocol: 'udp', endpoints: [{ address: '10.210.0.2', port: 80 }] },
+    ])
     expect(await world.ask('host', vip, 80)).toBe('a 10.210.0.1')
     expect(await world.ask('b', vip, 80)).toBe('a 10.210.0.3')
     expect(await world.ask('a', vip, 80)).toBe('a 10.210.0.1')

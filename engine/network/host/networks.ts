@@ -28,6 +28,9 @@ export interface NetworksOptions {
   readonly holder?: PortHolder
 }
 
+/** A port of the host that a service has, and which. */
+type ServicePort = HostPort & { readonly service: string | undefined }
+
 /**
  * Networks, addresses and the firewall of this host. What is recorded is restored by `open`; what is there without a
  * record is removed by `open` (bridges) and `reconcile` (links). Invariants: an address has at most one lease; the
@@ -44,7 +47,7 @@ export class Networks implements AsyncDisposable {
   readonly #ports: HostPorts
   readonly #connections: Connections
   /** Of services. */
-  #servicePorts: readonly HostPort[] = []
+  #servicePorts: readonly ServicePort[] = []
 
   private constructor(options: NetworksOptions) {
     const { relay, records, leases, log } = options
@@ -58,7 +61,10 @@ export class Networks implements AsyncDisposable {
     this.names = new NameTable(options.domain)
     this.dnsAddress = formatIpv4(pool.base + 1)
     this.#bridges = new Bridges({ links, records, pool, services, suffixed, now: Date.now })
-    this.#ports = new HostPorts(options)
+    this.#ports = new HostPorts({
+      ...options,
+      serviceOf: (port) => this.#servicePorts.find((other) => portsMeet(port, other))?.service,
+    })
     this.#endpoints = new Endpoints({
       links,
       bridges: this.#bridges,
@@ -218,11 +224,17 @@ export class Networks implements AsyncDisposable {
     services: readonly ServiceAddress[],
   ): Promise<readonly { readonly port: HostPort; readonly error: Error }[]> {
     const refused: { port: HostPort; error: Error }[] = []
-    const wanted = services.flatMap(({ hostPort, protocol }) =>
-      hostPort === undefined ? [] : [{ hostIp: '', hostPort, protocol }],
+    const wanted = services.flatMap(({ name: service, hostPort, protocol }): ServicePort[] =>
+      hostPort === undefined ? [] : [{ hostIp: '', hostPort, protocol, service }],
     )
     const gone = this.#servicePorts.filter((port) => !wanted.some((other) => portsMeet(port, other)))
-    const held = this.#servicePorts.filter((port) => !gone.includes(port))
+    const held = this.#servicePorts
+      .filter((port) => !gone.includes(port))
+      .map((port) => {
+        // Another service may have come to the port in the same turn.
+        const sharing = wanted.filter((other) => portsMeet(port, other))
+        return sharing.find(({ service }) => service === port.service) ?? sharing[0] ?? port
+      })
     await this.#ports.release(gone)
     for (const port of wanted) {
       if (held.some((other) => portsMeet(port, other))) continue
@@ -235,7 +247,7 @@ export class Networks implements AsyncDisposable {
     }
     this.#servicePorts = held
     await this.#firewall.setServices(
-      services.map(({ hostPort, ...service }) => {
+      services.map(({ name: _, hostPort, ...service }) => {
         const own = held.some((port) => port.hostPort === hostPort && port.protocol === service.protocol)
         return own && hostPort !== undefined ? { ...service, hostPort } : service
       }),

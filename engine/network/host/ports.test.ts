@@ -35,6 +35,21 @@ describe('ports of the host', () => {
     expect(bound).toEqual([49155])
   })
 
+  it('names the service that has a port', async () => {
+    const ports = new HostPorts({
+      log: () => {},
+      serviceOf: ({ hostPort }) => (hostPort === 80 ? 'shop/web' : undefined),
+    })
+    await Promise.all([ports.claim(port(80)), ports.claim(port(81))])
+    await expect(ports.check([port(80)])).rejects.toThrow(
+      expect.objectContaining({
+        message: 'Cannot publish port 80/tcp: service "shop/web" has it',
+        hint: expect.stringContaining('berth list'),
+      }),
+    )
+    await expect(ports.claim(port(81))).rejects.toThrow('a container or service has it')
+  })
+
   it('names the process that has a port', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')

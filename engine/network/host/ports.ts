@@ -22,12 +22,19 @@ const lastDrawn = 65535
 export class HostPorts {
   readonly #holder: PortHolder | undefined
   readonly #log: Log
+  readonly #serviceOf: (port: HostPort) => string | undefined
   readonly #taken = new Set<HostPort>()
   #next = firstDrawn
 
-  constructor(options: { holder?: PortHolder; log: Log }) {
+  /** `serviceOf`: NAMESPACE/NAME of the service that has a port which meets this one. */
+  constructor(options: {
+    holder?: PortHolder
+    log: Log
+    serviceOf?: (port: HostPort) => string | undefined
+  }) {
     this.#holder = options.holder
     this.#log = options.log
+    this.#serviceOf = options.serviceOf ?? (() => undefined)
   }
 
   /** Takes the port (0: a free one), and gives it as taken. CONFLICT when a container, service or process has it. */
@@ -94,10 +101,14 @@ export class HostPorts {
 
   #refuseTaken(port: HostPort): void {
     if (![...this.#taken].some((other) => portsMeet(other, port))) return
+    const service = this.#serviceOf(port)
+    const owner = service === undefined ? 'a container or service' : `service "${service}"`
     throw new BerthError(
       'CONFLICT',
-      `Cannot publish port ${port.hostPort}/${port.protocol}: a container or service has it`,
-      { hint: 'berth ps shows who publishes which port' },
+      `Cannot publish port ${port.hostPort}/${port.protocol}: ${owner} has it`,
+      service === undefined
+        ? { hint: 'berth ps, berth list and kubectl get services -A show who has which port' }
+        : { hint: 'berth list or kubectl get services -A; choose another port', details: { service } },
     )
   }
 }
