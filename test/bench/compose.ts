@@ -30,7 +30,7 @@ export async function composeFile(): Promise<string> {
   try {
     const { stdout } = await run('dpkg', ['--print-architecture'])
     const file = `docker-compose_${version}_${stdout.trim()}.deb`
-    const response = await fetch(`http://deb.debian.org/debian/pool/main/d/docker-compose/${file}`)
+    const response = await fetch(`${await debianMirror()}/pool/main/d/docker-compose/${file}`)
     if (!response.ok) throw new Error(`Cannot fetch ${response.url}: ${response.status}`)
     const archive = join(folder, file)
     await writeFile(archive, Buffer.from(await response.arrayBuffer()))
@@ -51,4 +51,13 @@ export async function composeFile(): Promise<string> {
     await rm(folder, { recursive: true, force: true })
   }
   return target
+}
+
+/** Where this machine's apt takes Debian from. */
+async function debianMirror(): Promise<string> {
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(SITE)', 'Created-By: Packages'])
+  const site = stdout.split('\n').find((line) => line.endsWith('/debian'))
+  if (site === undefined)
+    throw new Error('apt names no Debian mirror: install docker compose 2, or run apt-get update')
+  return site
 }
